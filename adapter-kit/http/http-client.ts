@@ -1,0 +1,59 @@
+import type { ZodType } from 'zod';
+
+/** How TLS certificates of a platform are judged. Verification is on unless an operator pinned a certificate. */
+export interface TlsPolicy {
+  /** PEM of additional authorities. */
+  readonly ca?: string;
+  /** Accept exactly the certificate with this SHA-256 fingerprint (hex), whatever its chain. Its use is logged. */
+  readonly pinnedFingerprint?: string;
+}
+
+export interface HttpClientOptions {
+  readonly baseUrl: URL;
+  /** Default 3,000 ms for the whole call, answer included. */
+  readonly timeoutMs?: number;
+  /** Default 4 MiB; beyond it the answer is cut and TOO_LARGE thrown. */
+  readonly maxResponseBytes?: number;
+  /** Attempts after the first for idempotent calls; default 2, with full jitter, honouring Retry-After up to 30 s. */
+  readonly retries?: number;
+  /** Calls under way at once; default 8. */
+  readonly maxConcurrent?: number;
+  readonly tls?: TlsPolicy;
+  /** Asked before every attempt, so that tokens can be renewed. */
+  readonly headers?: () => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
+}
+
+export interface HttpRequest {
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Relative to the base URL. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly json?: unknown;
+  /** `application/x-www-form-urlencoded`. */
+  readonly form?: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  readonly timeoutMs?: number;
+  /** GET, PUT and DELETE are, unless said otherwise. */
+  readonly isIdempotent?: boolean;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/**
+ * Bounded HTTP to one platform. Redirects are not followed. Every failure is an AdapterError: connection, TLS and 5xx
+ * UNREACHABLE, 401 UNAUTHENTICATED, 403 FORBIDDEN, 404 NOT_FOUND, 429 RATE_LIMITED, other 4xx BAD_PAYLOAD, deadline
+ * TIMEOUT, cap TOO_LARGE, refused address BLOCKED_ADDRESS.
+ */
+export interface HttpClient {
+  request(request: HttpRequest): Promise<HttpAnswer>;
+  /** Parses the answer; BAD_PAYLOAD when it is not JSON or not of the schema. */
+  json<T>(request: HttpRequest, schema: ZodType<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export type HttpClientFactory = (options: HttpClientOptions) => HttpClient;

@@ -1,0 +1,25 @@
+import type { GraphQLSchema } from 'graphql';
+import type { Principal } from './principal.ts';
+
+/** What a subgraph knows about the request that reached it. */
+export interface SubgraphRequest {
+  readonly principal: Principal;
+  /** Follows the request through logs, answers and platforms. */
+  readonly requestId: string;
+  /** Fires when the client is gone or the deadline has passed. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A federated subgraph, ready to be executed here or served over HTTP. `createContext` is called once per request to
+ * the subgraph and returns what its resolvers get as context (loaders live and die with it).
+ */
+export interface Subgraph<Context = unknown> {
+  /** As in the supergraph, kebab-case. */
+  readonly name: string;
+  /** Its own SDL, federation directives included: what the composer reads. */
+  readonly sdl: string;
+  /** Executable, with resolvers, `_service` and `_entities`. */
+  readonly schema: GraphQLSchema;
+  createContext(request: SubgraphRequest): Context;
+}

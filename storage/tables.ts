@@ -1,0 +1,302 @@
+import type { Generated } from 'kysely';
+
+// The tables, as Kysely sees them: the same on SQLite and PostgreSQL. Instants are milliseconds since the epoch (bigint
+// columns read as numbers), flags are 0 or 1, JSON is text, bytes are BLOB or bytea. Enums are the texts of schema/words.ts.
+
+/** Facts about the store itself: `epoch` (random, made once; a new one means that cursors of old are void). */
+export interface MetaTable {
+  key: string;
+  value: string;
+}
+
+/**
+ * One row per sequence. Numbers of `log` are given inside the writing transaction by updating this row, whose lock is
+ * held until commit: order of numbers = order of commit, and no reader can see a hole.
+ */
+export interface SequenceHeadsTable {
+  name: string;
+  value: number;
+}
+
+/** `revision` moves with every committed change of the org's directory, inventory or status: caches are keyed by it. */
+export interface OrgsTable {
+  id: string;
+  name: string;
+  customer_ref: string | null;
+  revision: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface SitesTable {
+  id: string;
+  org_id: string;
+  name: string;
+  address: string | null;
+  latitude: number | null;
+  longitude: number | null;
+  timezone: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface ZonesTable {
+  id: string;
+  org_id: string;
+  site_id: string;
+  parent_id: string | null;
+  name: string;
+  kind: string;
+}
+
+/** Ids that others gave. `owner_kind`: org, site, device. */
+export interface ExternalIdsTable {
+  owner_kind: string;
+  owner_id: string;
+  org_id: string;
+  namespace: string;
+  value: string;
+  integration_id: string | null;
+}
+
+export interface IntegrationsTable {
+  id: string;
+  org_id: string;
+  vendor: string;
+  name: string;
+  base_url: string | null;
+  settings: string;
+  state: string;
+  ingest_mode: string;
+  signature_profile: string | null;
+  tolerance_seconds: number;
+  enabled: number;
+  version: number;
+  idempotency_key: string | null;
+  account_id: string | null;
+  account_name: string | null;
+  /** Registration at the platform's webhook API, when it has one. */
+  webhook_native_id: string | null;
+  last_webhook_at: number | null;
+  last_event_at: number | null;
+  last_sync_at: number | null;
+  last_sync_state: string | null;
+  /** Code and message of what fails now; null when nothing does. */
+  error_code: string | null;
+  error_message: string | null;
+  expected_silence_ms: number | null;
+  resume_token: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
+/** Counters by hour (`hour` = floor(ms / 3,600,000)). */
+export interface IntegrationCountersTable {
+  integration_id: string;
+  hour: number;
+  events: number;
+  rejected: number;
+  duplicates: number;
+}
+
+/** Sealed by the vault. `purpose`: credentials, webhook. */
+export interface SecretsTable {
+  id: string;
+  integration_id: string;
+  purpose: string;
+  sealed: Uint8Array;
+  hint: string;
+  created_at: number;
+  expires_at: number | null;
+  last_used_at: number | null;
+}
+
+export interface SiteBindingsTable {
+  id: string;
+  org_id: string;
+  integration_id: string;
+  vendor_org_id: string;
+  vendor_site_id: string;
+  vendor_site_name: string | null;
+  site_id: string;
+  created_at: number;
+}
+
+export interface DevicesTable {
+  id: string;
+  org_id: string;
+  integration_id: string;
+  vendor: string;
+  native_id: string;
+  vendor_org_id: string;
+  vendor_site_id: string;
+  site_id: string | null;
+  zone_id: string | null;
+  parent_id: string | null;
+  system: string | null;
+  name: string;
+  type: string;
+  vendor_type: string | null;
+  ip: string | null;
+  hostname: string | null;
+  manufacturer: string | null;
+  model: string | null;
+  firmware: string | null;
+  serial_number: string | null;
+  /** JSON lists of strings. */
+  mac_addresses: string;
+  capabilities: string;
+  tags: string;
+  /** JSON of Telemetry with observedAt, or null. */
+  telemetry: string | null;
+  warranty_expires_at: number | null;
+  end_of_support_at: number | null;
+  state: string;
+  /** Index in DEVICE_STATES: what STATE_SEVERITY orders by. */
+  state_rank: number;
+  state_reason: string | null;
+  state_since: number;
+  state_observed_at: number;
+  state_vendor: string | null;
+  last_seen_at: number | null;
+  /** Of the draft without its status: equal hashes mean nothing to write. */
+  content_hash: string;
+  /** Complete syncs in a row that did not list it. */
+  missed_syncs: number;
+  /** Lower-case words for search. */
+  search_text: string;
+  first_seen_at: number;
+  updated_at: number;
+  removed_at: number | null;
+}
+
+export interface DeviceMacsTable {
+  mac: string;
+  device_id: string;
+  org_id: string;
+}
+export interface DeviceTagsTable {
+  device_id: string;
+  org_id: string;
+  tag: string;
+}
+
+/** `seq` is of the `log` sequence. `fields` is JSON of FieldChange[]. */
+export interface InventoryChangesTable {
+  seq: number;
+  org_id: string;
+  site_id: string | null;
+  device_id: string;
+  kind: string;
+  at: number;
+  fields: string;
+}
+
+export interface SyncRunsTable {
+  id: string;
+  org_id: string;
+  integration_id: string;
+  trigger: string;
+  state: string;
+  started_at: number;
+  finished_at: number | null;
+  listed: number;
+  added: number;
+  updated: number;
+  removed: number;
+  unmapped: number;
+  errors: string;
+  idempotency_key: string | null;
+}
+
+/** Everything that arrived and was authentic, verbatim; and, as dead letters, a bounded number of what was not. */
+export interface InboxTable {
+  id: Generated<number>;
+  org_id: string;
+  integration_id: string;
+  received_at: number;
+  source: string;
+  delivery_key: Uint8Array;
+  headers: string;
+  body: Uint8Array;
+  /** PENDING, DONE, DEAD (can be replayed), REFUSED (was not authentic; cannot). */
+  status: string;
+  attempts: number;
+  next_attempt_at: number | null;
+  stage: string | null;
+  reason: string | null;
+  settled_at: number | null;
+}
+
+/**
+ * What was seen in the last 7 days. `key`: 4 bytes event minute, 12 bytes of SHA-256, so that inserts stay local.
+ * `kind`: delivery (`ref` = inbox id), event (`ref` = log sequence).
+ */
+export interface DedupeTable {
+  key: Uint8Array;
+  kind: string;
+  ref: number;
+  duplicates: number;
+  seen_at: number;
+}
+
+/** The log. `seq` is of the `log` sequence; `key` is the event's identity and its id (`evt_` + hex). */
+export interface EventsTable {
+  seq: number;
+  key: Uint8Array;
+  org_id: string;
+  site_id: string | null;
+  device_id: string | null;
+  integration_id: string;
+  inbox_id: number | null;
+  family: string;
+  type: string;
+  severity: number;
+  occurred_at: number;
+  received_at: number;
+  clock_skew_ms: number | null;
+  late: number;
+  vendor_event_id: string | null;
+  vendor_code: string | null;
+  origin: string;
+  summary: string;
+  /** State claimed and state before; null when the event says nothing about state. `changed`: the claim moved the state. */
+  state: string | null;
+  previous_state: string | null;
+  state_reason: string | null;
+  changed: number;
+  /** JSON of EventDetails, MediaDraft[] and the raw record. */
+  details: string;
+  media: string;
+  raw: string | null;
+}
+
+/** Exactly one owner at a time; `fence` goes up with every new owner. */
+export interface LeasesTable {
+  name: string;
+  owner: string;
+  fence: number;
+  expires_at: number;
+}
+
+export interface Tables {
+  meta: MetaTable;
+  sequence_heads: SequenceHeadsTable;
+  orgs: OrgsTable;
+  sites: SitesTable;
+  zones: ZonesTable;
+  external_ids: ExternalIdsTable;
+  integrations: IntegrationsTable;
+  integration_counters: IntegrationCountersTable;
+  secrets: SecretsTable;
+  site_bindings: SiteBindingsTable;
+  devices: DevicesTable;
+  device_macs: DeviceMacsTable;
+  device_tags: DeviceTagsTable;
+  inventory_changes: InventoryChangesTable;
+  sync_runs: SyncRunsTable;
+  inbox: InboxTable;
+  dedupe: DedupeTable;
+  events: EventsTable;
+  leases: LeasesTable;
+}
