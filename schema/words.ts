@@ -151,6 +151,7 @@ export type UserErrorCode =
 export interface UserError {
   readonly code: UserErrorCode;
   readonly message: string;
-  readonly path: readonly string[] | null;
+  /** Mutable because generated resolver types are. */
+  readonly path: string[] | null;
   readonly hint: string | null;
 }

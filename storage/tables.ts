@@ -62,6 +62,7 @@ export interface ExternalIdsTable {
 export interface IntegrationsTable {
   id: string;
   org_id: string;
+  /** The vendor's slug. */
   vendor: string;
   name: string;
   base_url: string | null;
@@ -126,6 +127,7 @@ export interface DevicesTable {
   id: string;
   org_id: string;
   integration_id: string;
+  /** The vendor's slug. */
   vendor: string;
   native_id: string;
   vendor_org_id: string;
