@@ -26,6 +26,18 @@ export type AdapterErrorCode =
   | 'BLOCKED_ADDRESS'
   | 'MISCONFIGURED';
 
+/**
+ * How far a call came before it failed: name lookup, connection, TLS handshake, or an answer that was not the right one.
+ * Credential tests turn it into the name of the check that failed.
+ */
+export type AdapterErrorLayer = 'dns' | 'tcp' | 'tls' | 'http';
+
+export interface AdapterErrorOptions extends ErrorOptions {
+  readonly retryAfterMs?: number | null;
+  readonly status?: number | null;
+  readonly layer?: AdapterErrorLayer | null;
+}
+
 /** Can waiting help, or must a person act? The Record keeps a new code from compiling until someone decides. */
 const RETRYABLE: Readonly<Record<AdapterErrorCode, boolean>> = {
   UNREACHABLE: true,
@@ -47,13 +59,19 @@ export class AdapterError extends Error {
   readonly retryable: boolean;
   /** How long the platform asked us to wait; null when it did not say. */
   readonly retryAfterMs: number | null;
+  /** HTTP status that the platform answered; null when it did not answer or does not speak HTTP. */
+  readonly status: number | null;
+  /** How far the call came; null when nobody can tell. */
+  readonly layer: AdapterErrorLayer | null;
 
   /** @param message what was attempted and what came back; never a credential, never a payload */
-  constructor(code: AdapterErrorCode, message: string, options: ErrorOptions & { retryAfterMs?: number | null } = {}) {
+  constructor(code: AdapterErrorCode, message: string, options: AdapterErrorOptions = {}) {
     super(message, options);
     this.code = code;
     this.retryable = RETRYABLE[code];
     this.retryAfterMs = options.retryAfterMs ?? null;
+    this.status = options.status ?? null;
+    this.layer = options.layer ?? null;
   }
 }
 

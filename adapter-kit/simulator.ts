@@ -26,7 +26,7 @@ export interface SimulatorOptions {
 
 /**
  * A platform that speaks its real wire protocol on loopback. Beside it, on the same base URL, it answers
- * `GET /_sim/devices`, `POST /_sim/devices/{nativeId}` `{ "state" }`, `POST /_sim/outage` `{ "seconds" }`, and
+ * `GET /_sim/devices`, `POST /_sim/devices/{nativeId}` `{ "state" }`, `POST /_sim/outage` `{ "seconds" }` (0 ends it), and
  * `POST /_sim/faults` with the vendor's own switches (see its README).
  */
 export interface Simulator {
@@ -45,6 +45,13 @@ export interface Simulator {
   /** What an operator does in the vendor's portal where no webhook API exists: enters our address and secret. */
   connectWebhook(target: { readonly url: string; readonly profile: string; readonly secret: string }): void;
   setState(nativeId: string, state: 'online' | 'offline'): void;
+  /** How many calls the platform has answered or refused so far, `/_sim/` not counted: what batching is measured by. */
+  calls?(): number;
+  /**
+   * From now on the platform says these words of the device, as a firmware would that is newer than our tables, and it
+   * reports a change of state in its own way.
+   */
+  setWords?(nativeId: string, words: { readonly type?: string; readonly state?: string }): void;
   close(): Promise<void>;
 }
 

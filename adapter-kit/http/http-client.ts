@@ -46,8 +46,9 @@ export interface HttpAnswer {
 
 /**
  * Bounded HTTP to one platform. Redirects are not followed. Every failure is an AdapterError: connection, TLS and 5xx
- * UNREACHABLE, 401 UNAUTHENTICATED, 403 FORBIDDEN, 404 NOT_FOUND, 429 RATE_LIMITED, other 4xx BAD_PAYLOAD, deadline
- * TIMEOUT, cap TOO_LARGE, refused address BLOCKED_ADDRESS.
+ * UNREACHABLE, 401 UNAUTHENTICATED, 403 FORBIDDEN, 404 NOT_FOUND, 405 and 501 NOT_SUPPORTED, 408 TIMEOUT, 429
+ * RATE_LIMITED, 3xx and other 4xx BAD_PAYLOAD, deadline TIMEOUT, cap TOO_LARGE, refused address BLOCKED_ADDRESS. A signal
+ * that fires ends the call with its reason when that is an AdapterError, else with TIMEOUT.
  */
 export interface HttpClient {
   request(request: HttpRequest): Promise<HttpAnswer>;
