@@ -1,0 +1,85 @@
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { CheckpointReply, type CheckpointMode } from './checkpoint-message.ts';
+
+/** How often pages of the write-ahead log move to the database, in milliseconds, while anybody writes. */
+const INTERVAL_MS = 200;
+/** PASSIVE never waits for anyone, so the log grows under load; above this we wait for a moment without readers. */
+const MAX_WAL_BYTES = 64 * 1024 * 1024;
+
+export interface Checkpointer {
+  /** Something was committed. */
+  wrote(): void;
+  close(): Promise<void>;
+}
+
+export interface CheckpointerOptions {
+  readonly file: string;
+  readonly logger: Logger;
+  /** Default INTERVAL_MS. */
+  readonly intervalMs?: number;
+  /** Default MAX_WAL_BYTES. */
+  readonly maxWalBytes?: number;
+}
+
+/** Checkpoints in a worker thread: each is an fsync of the whole database, which would stop the process for that long. */
+export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  const { file, logger, intervalMs = INTERVAL_MS, maxWalBytes = MAX_WAL_BYTES } = options;
+  let worker: Worker | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let isDirty = false;
+  let isBusy = false;
+
+  const start = (): Worker => {
+    const started = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData: { file } });
+    started.unref();
+    started.on('message', (message: unknown) => {
+      isBusy = false;
+      const reply = CheckpointReply.parse(message);
+      if (!reply.ok) logger.warn({ reason: reply.reason }, 'Checkpoint failed');
+    });
+    started.on('error', (error) => {
+      logger.error({ err: error }, 'The checkpoint worker died');
+      worker = undefined;
+      isBusy = false;
+    });
+    return started;
+  };
+
+  const tick = (): void => {
+    timer = undefined;
+    if (isBusy) return schedule();
+    isDirty = false;
+    isBusy = true;
+    const mode: CheckpointMode = walBytes(file) > maxWalBytes ? 'truncate' : 'passive';
+    worker ??= start();
+    worker.postMessage(mode);
+  };
+
+  const schedule = (): void => {
+    timer ??= setTimeout(tick, intervalMs).unref();
+  };
+
+  return {
+    wrote() {
+      if (isDirty) return;
+      isDirty = true;
+      schedule();
+    },
+    async close() {
+      clearTimeout(timer);
+      const running = worker;
+      worker = undefined;
+      if (running === undefined) return;
+      const exited = once(running, 'exit');
+      running.postMessage('stop' satisfies CheckpointMode);
+      await exited;
+    },
+  };
+}
+
+function walBytes(file: string): number {
+  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+}

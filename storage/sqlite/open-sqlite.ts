@@ -1,0 +1,148 @@
+import { accessSync, chmodSync, constants, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Kysely } from 'kysely';
+import type { Logger } from 'pino';
+import type { Database } from '../database.ts';
+import { createDoorbell } from '../doorbell.ts';
+import { readEpoch, readHead, takeSequence } from '../log-sequence.ts';
+import { migrate } from '../migrations/index.ts';
+import { StorageError } from '../storage-error.ts';
+import type { Tables } from '../tables.ts';
+import { createTransactions, type TransactionsOptions } from '../transactions.ts';
+import { createCheckpointer } from './checkpointer.ts';
+import { bulkInsertIntoSqlite } from './sqlite-bulk-insert.ts';
+import { SqliteConnection } from './sqlite-connection.ts';
+import { sqliteDialect } from './sqlite-dialect.ts';
+import { toSqliteError } from './sqlite-error.ts';
+
+/** Before it, two connections that write and checkpoint at once could corrupt the file (sqlite.org/wal.html#walresetbug). */
+const OLDEST_SQLITE = [3, 51, 3] as const;
+const CACHE_KIB = 65_536;
+/** Reads meet a lock only while another process recovers the log. */
+const READ_BUSY_TIMEOUT_MS = 5_000;
+/** For opening and migrating, when another process may do the same; later writers wait outside SQLite. */
+const START_BUSY_TIMEOUT_MS = 10_000;
+
+export interface SqliteOptions {
+  /** Path of the database; its directory is made when it is missing. */
+  readonly file: string;
+  readonly logger: Logger;
+  readonly transactions?: Omit<TransactionsOptions, 'slots'>;
+}
+
+/** One writing and one reading handle of one file. @throws StorageError: see openDatabase */
+export async function openSqlite({ file, logger, transactions: limits }: SqliteOptions): Promise<Database> {
+  makeWritable(file);
+  const writing = openConnection(file);
+  const writer = new Kysely<Tables>({ dialect: sqliteDialect(writing, 'writer') });
+  try {
+    assertVersion(writing);
+    // WAL lets readers go on while somebody writes. FULL: a commit that was answered survives a power cut.
+    writing.exec('pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=0');
+    tune(writing);
+    assertSound(writing, file);
+    await migrate(writer, 'sqlite');
+    writing.exec('pragma busy_timeout=0');
+    chmodSync(file, 0o600);
+  } catch (error) {
+    writing.close();
+    throw error;
+  }
+  const reading = new SqliteConnection(new DatabaseSync(file, { readOnly: true, timeout: READ_BUSY_TIMEOUT_MS }));
+  tune(reading);
+  const read = new Kysely<Tables>({ dialect: sqliteDialect(reading, 'reader') });
+  const epoch = await readEpoch(writer, read);
+  const checkpointer = createCheckpointer({ file, logger });
+  const transactions = createTransactions(writer, { ...limits, slots: 1 });
+  logger.info({ engine: 'sqlite', file, durability: 'fsync' }, 'Database opened');
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await transactions.close();
+    await checkpointer.close();
+    await read.destroy();
+    reading.close();
+    try {
+      writing.exec(`pragma busy_timeout=${START_BUSY_TIMEOUT_MS}; pragma wal_checkpoint(truncate)`);
+    } catch (error) {
+      // The log stays and is read at the next start: nothing is lost.
+      logger.warn({ err: error }, 'The write-ahead log could not be truncated');
+    }
+    await writer.destroy();
+    writing.close();
+  };
+
+  return {
+    engine: 'sqlite',
+    read,
+    async write(job) {
+      const result = await transactions.write(job);
+      checkpointer.wrote();
+      return result;
+    },
+    bulkInsert: bulkInsertIntoSqlite,
+    takeSequence,
+    head: () => readHead(read),
+    epoch,
+    doorbell: createDoorbell(logger),
+    close: () => (closing ??= close()),
+  };
+}
+
+function makeWritable(file: string): void {
+  const directory = dirname(file);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    accessSync(directory, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new StorageError(
+      'DATA_DIRECTORY_NOT_WRITABLE',
+      `the data directory ${directory} cannot be written (${reason})`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function openConnection(file: string): SqliteConnection {
+  try {
+    return new SqliteConnection(new DatabaseSync(file, { timeout: START_BUSY_TIMEOUT_MS }));
+  } catch (error) {
+    const failure = toSqliteError(error);
+    throw failure.code === 'IO' || failure.code === 'READ_ONLY'
+      ? new StorageError('DATA_DIRECTORY_NOT_WRITABLE', `${file} cannot be opened: ${failure.message}`, {
+          cause: error,
+        })
+      : failure;
+  }
+}
+
+function tune(connection: SqliteConnection): void {
+  connection.exec(`pragma cache_size=-${CACHE_KIB}; pragma temp_store=memory`);
+  // PostgreSQL's LIKE is case-sensitive, and only this way can SQLite walk an index for a prefix.
+  connection.exec('pragma case_sensitive_like=on');
+}
+
+function assertVersion(connection: SqliteConnection): void {
+  const version = String(connection.query('select sqlite_version() as version', []).rows[0]?.['version']);
+  const parts = version.split('.').map(Number);
+  const difference = OLDEST_SQLITE.map((wanted, index) => (parts[index] ?? 0) - wanted).find((part) => part !== 0) ?? 0;
+  if (difference < 0) {
+    const wanted = OLDEST_SQLITE.join('.');
+    throw new StorageError(
+      'DATABASE_UNSUPPORTED',
+      `SQLite ${version} is too old, ${wanted} is needed: use the pinned Node.js`,
+    );
+  }
+}
+
+/** Finds damage before it spreads; reads the whole file, about a second per gigabyte. */
+function assertSound(connection: SqliteConnection, file: string): void {
+  const verdict = connection.query('pragma quick_check(1)', []).rows[0]?.['quick_check'];
+  if (verdict !== 'ok') {
+    throw new StorageError('CORRUPT', `${file} is damaged, restore a backup: ${String(verdict)}`);
+  }
+}
