@@ -265,10 +265,11 @@ export const initial: SchemaStep = (t) => [
   ) ${t.table}`,
   `create unique index "events_by_key" on "events" ("key")`,
   `create index "events_by_org_id_seq" on "events" ("org_id", "seq")`,
-  `create index "events_by_site_id_seq" on "events" ("site_id", "seq")`,
-  `create index "events_by_device_id_seq" on "events" ("device_id", "seq")`,
+  `create index "events_by_site_id_occurred_at_seq" on "events" ("site_id", "occurred_at", "seq")`,
+  `create index "events_by_device_id_occurred_at_seq" on "events" ("device_id", "occurred_at", "seq")`,
   `create index "events_by_integration_id_seq" on "events" ("integration_id", "seq")`,
   `create index "events_by_org_id_occurred_at_seq" on "events" ("org_id", "occurred_at", "seq")`,
+  `create index "events_by_occurred_at_seq" on "events" ("occurred_at", "seq")`,
   `create table "leases" (
     "name" ${t.text} not null primary key,
     "owner" ${t.text} not null,

@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import type { EventDraft } from '../../adapter-kit/model.ts';
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+const HASH_BYTES = 12;
+const PREFIX_BYTES = 4;
+const UINT32_MAX = 0xffff_ffff;
+
+/** How long a repeated event is recognised: the longest retry schedule we know of lasts 75 hours. */
+export const DEDUPE_DAYS = 7;
+
+function prefixed(prefix: number, hash: Uint8Array): Buffer {
+  const key = Buffer.alloc(PREFIX_BYTES + HASH_BYTES);
+  key.writeUInt32BE(Math.min(Math.max(Math.floor(prefix), 0), UINT32_MAX));
+  key.set(hash.subarray(0, HASH_BYTES), PREFIX_BYTES);
+  return key;
+}
+
+/**
+ * What makes two deliveries the same event: the vendor's id within the integration, or where the vendor gives none,
+ * everything the event says. Neither depends on when or how it arrived.
+ */
+export function eventIdentity(integrationId: string, draft: EventDraft): Buffer {
+  const hash = createHash('sha256').update(integrationId);
+  if (draft.vendorEventId !== null) return hash.update('\0id\0').update(draft.vendorEventId).digest();
+  const content = [
+    draft.type,
+    draft.vendorCode,
+    draft.occurredAt.getTime(),
+    draft.nativeOrgId,
+    draft.nativeSiteId,
+    draft.nativeDeviceId,
+    draft.claim?.state ?? null,
+    draft.summary,
+    draft.details,
+    draft.raw,
+  ];
+  return hash.update('\0content\0').update(JSON.stringify(content)).digest();
+}
+
+/** The event's key in the log, and its id: minute of the event, then identity, so that index inserts stay local. */
+export function eventKeyOf(identity: Uint8Array, occurredAt: number): Buffer {
+  return prefixed(occurredAt / MINUTE_MS, identity);
+}
+
+/**
+ * The key under which an event received at `receivedAt` is remembered. Its prefix is the day of receipt and not the
+ * minute of the event: a vendor that sends one id again with another timestamp still sends the same event.
+ */
+export function dedupeKeyOf(identity: Uint8Array, receivedAt: number): Buffer {
+  return prefixed(receivedAt / DAY_MS, identity);
+}
+
+/** Every key under which the event may have been remembered within the last DEDUPE_DAYS, newest first. */
+export function dedupeKeysToCheck(identity: Uint8Array, receivedAt: number): readonly Buffer[] {
+  return Array.from({ length: DEDUPE_DAYS + 1 }, (_, days) => dedupeKeyOf(identity, receivedAt - days * DAY_MS));
+}
+
+/** The dedupe key of an event that is in the log. */
+export function dedupeKeyOfLogged(event: { readonly key: Uint8Array; readonly received_at: number }): Buffer {
+  return dedupeKeyOf(event.key.subarray(PREFIX_BYTES), event.received_at);
+}
