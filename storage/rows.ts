@@ -2,6 +2,7 @@ import type { Selectable } from 'kysely';
 import type {
   DevicesTable,
   EventsTable,
+  ExternalIdsTable,
   InboxTable,
   IntegrationsTable,
   InventoryChangesTable,
@@ -16,6 +17,7 @@ import type {
 export type OrgRow = Selectable<OrgsTable>;
 export type SiteRow = Selectable<SitesTable>;
 export type ZoneRow = Selectable<ZonesTable>;
+export type ExternalIdRow = Selectable<ExternalIdsTable>;
 export type IntegrationRow = Selectable<IntegrationsTable>;
 export type SecretRow = Selectable<SecretsTable>;
 export type SiteBindingRow = Selectable<SiteBindingsTable>;
