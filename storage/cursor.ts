@@ -3,8 +3,8 @@ import { deriveKey } from './derive-key.ts';
 
 /** The synthetic nonce is the authenticator too: 128 bits are AES's block. */
 const TAG_BYTES = 16;
-/** A sort key is at most a name of some hundred characters. */
-const MAX_PAYLOAD_BYTES = 1_536;
+/** A sort key is at most a name of 500 characters, of six bytes each when all of them have to be escaped. */
+const MAX_PAYLOAD_BYTES = 4_096;
 /** What encode can make at most; longer ones are refused before any work. */
 export const MAX_CURSOR_CHARACTERS = Math.ceil(((TAG_BYTES + MAX_PAYLOAD_BYTES) * 4) / 3);
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
@@ -16,7 +16,7 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/;
 export interface CursorCodec {
   /**
    * @param kind the list and its order: a cursor of one kind is none of another
-   * @param payload JSON, at most 1,536 bytes; it carries the store's epoch where a position means nothing without it
+   * @param payload JSON, at most 4,096 bytes; it carries the store's epoch where a position means nothing without it
    */
   encode(kind: string, payload: unknown): string;
   /** @returns what encode was given; null for anything that encode of this key and kind did not make */

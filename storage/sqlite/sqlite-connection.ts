@@ -26,6 +26,10 @@ export class SqliteConnection {
 
   constructor(database: DatabaseSync) {
     this.#database = database;
+    // SQLite's own lower() knows ASCII only; see sql-conditions.ts.
+    database.function('fold_case', { deterministic: true }, (text) =>
+      typeof text === 'string' ? text.toLowerCase() : null,
+    );
   }
 
   query(sql: string, parameters: readonly unknown[]): SqliteResult {
