@@ -1,0 +1,110 @@
+import {
+  type DocumentNode,
+  getOperationAST,
+  GraphQLError,
+  type GraphQLSchema,
+  isAbstractType,
+  isObjectType,
+  parse,
+  print,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import type { PlanContext } from './compile-plan.ts';
+import { Lru } from './lru.ts';
+import { Operation } from './operation.ts';
+import { createPlanner, type Planner } from './planner.ts';
+import { buildPublicSchema, machineryFieldNames } from './public-schema.ts';
+import type { IsSubType } from './representations.ts';
+import type { SubgraphTransport } from './transport.ts';
+
+/** Operations kept ready. A fleet of clients has some hundreds; each takes about 50 KB with its shapes and plan. */
+const MAX_OPERATIONS = 1_000;
+
+/** Documents larger than this are prepared anew each time, so that the cache cannot be filled with megabytes. */
+const MAX_CACHED_TEXT = 65_536;
+
+/** A document has at most so many tokens; the front door has a stricter limit, this one is for other callers. */
+const MAX_TOKENS = 10_000;
+
+/** Validation stops after so many errors: nobody reads more, and finding them costs time. */
+const MAX_VALIDATION_ERRORS = 20;
+
+/** One supergraph with everything derived from it. A reload makes a new one; requests end in the one they began in. */
+export class Generation implements PlanContext {
+  readonly schema: GraphQLSchema;
+  readonly planner: Planner;
+  readonly machinery: ReadonlySet<string>;
+  readonly transports: ReadonlyMap<string, SubgraphTransport>;
+  readonly personalTypes: ReadonlySet<string>;
+  readonly isSubType: IsSubType;
+  readonly #prepared = new Lru<string, Operation | readonly GraphQLError[]>(MAX_OPERATIONS);
+  readonly #texts = new WeakMap<DocumentNode, string>();
+
+  /** @throws Error when the supergraph cannot be used */
+  constructor(
+    supergraphSdl: string,
+    transports: ReadonlyMap<string, SubgraphTransport>,
+    personalTypes: ReadonlySet<string>,
+  ) {
+    this.schema = buildPublicSchema(supergraphSdl);
+    this.planner = createPlanner(supergraphSdl);
+    this.machinery = machineryFieldNames(supergraphSdl);
+    this.transports = transports;
+    this.personalTypes = personalTypes;
+    this.isSubType = (typeName, condition) => {
+      if (typeName === condition) return true;
+      const abstract = this.schema.getType(condition);
+      const type = this.schema.getType(typeName);
+      return isAbstractType(abstract) && isObjectType(type) && this.schema.isSubType(abstract, type);
+    };
+  }
+
+  /** The text that stands for a document in every cache. */
+  textOf(document: DocumentNode | string): string {
+    if (typeof document === 'string') return document;
+    let text = this.#texts.get(document);
+    if (text === undefined) {
+      text = print(document);
+      this.#texts.set(document, text);
+    }
+    return text;
+  }
+
+  /** The operation, or why it is none. Equal texts give the same result without parsing again. */
+  prepare(document: DocumentNode | string, operationName: string | null): Operation | readonly GraphQLError[] {
+    const text = this.textOf(document);
+    const key = `${operationName ?? ''}\n${text}`;
+    const known = this.#prepared.get(key);
+    if (known !== undefined) return known;
+    const prepared = this.#prepare(typeof document === 'string' ? null : document, text, operationName);
+    if (text.length <= MAX_CACHED_TEXT) this.#prepared.set(key, prepared);
+    return prepared;
+  }
+
+  #prepare(
+    given: DocumentNode | null,
+    text: string,
+    operationName: string | null,
+  ): Operation | readonly GraphQLError[] {
+    let document: DocumentNode;
+    try {
+      document = given ?? parse(text, { maxTokens: MAX_TOKENS });
+    } catch (error) {
+      return [error instanceof GraphQLError ? error : new GraphQLError('The document cannot be parsed.')];
+    }
+    const errors = validate(this.schema, document, specifiedRules, { maxErrors: MAX_VALIDATION_ERRORS });
+    if (errors.length > 0) return errors;
+    const definition = getOperationAST(document, operationName);
+    if (definition === null || definition === undefined) {
+      return [
+        new GraphQLError(
+          operationName === null
+            ? 'The document needs exactly one operation, or operationName must tell which.'
+            : `The document has no operation named "${operationName}".`,
+        ),
+      ];
+    }
+    return new Operation(this, document, definition);
+  }
+}

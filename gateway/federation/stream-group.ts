@@ -1,0 +1,288 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { answerText } from './answer-text.ts';
+import type { SubscriptionPlan } from './compile-plan.ts';
+import type { GraphRequest } from './engine.ts';
+import { acceptRoot, executePlan } from './execute-plan.ts';
+import type { Generation } from './generation.ts';
+import type { HubContext, StreamSink } from './hub.ts';
+import { Operation } from './operation.ts';
+import { RequestScope } from './request-scope.ts';
+import { type AnswerError, isStream, type SubgraphResult, TransportError } from './transport.ts';
+import type { Tree } from './tree.ts';
+
+/** What an item needs from other subgraphs has so long to come; then the item goes without it, and says so. */
+const ITEM_DEADLINE_MS = 10_000;
+
+export interface StreamGroupEvents {
+  onDelivered(group: StreamGroup): void;
+  onClosed(group: StreamGroup): void;
+}
+
+/** What items are made with; replaced as a whole by a reload. */
+interface Binding {
+  readonly generation: Generation;
+  readonly operation: Operation;
+}
+
+/** Why an upstream was left although it had not ended. */
+type Interruption = 'CLOSED' | 'RELOADED' | 'LOST';
+
+/** Subscribers of one stream: one upstream, one execution and one text per item. Ends when the last one leaves. */
+export class StreamGroup {
+  readonly #context: HubContext;
+  readonly #request: GraphRequest;
+  readonly #variables: Tree;
+  readonly #events: StreamGroupEvents;
+  readonly #after: string | null;
+  readonly #members = new Map<symbol, StreamSink>();
+  /** Tokens of members that were moved here from another group, and those that moved on from here. */
+  #movedTo: StreamGroup | null = null;
+  #binding: Binding;
+  readonly #closed = new AbortController();
+  #upstream: AbortController | null = null;
+  #cursor: string | null = null;
+  #delivered = 0;
+  #isLive: boolean;
+  /** Open the stream again after this cursor: what the client asked for is behind us. */
+  #isResuming = false;
+  #delivering: Promise<void> = Promise.resolve();
+
+  constructor(
+    context: HubContext,
+    generation: Generation,
+    operation: Operation,
+    request: GraphRequest,
+    variables: Tree,
+    after: string | null,
+    events: StreamGroupEvents,
+  ) {
+    this.#context = context;
+    this.#binding = { generation, operation };
+    // The stream outlives the one who opened it; whoever serves a member ends it when its token does.
+    this.#request = { ...request, principal: { ...request.principal, expiresAt: null } };
+    this.#variables = variables;
+    this.#after = after;
+    this.#isLive = after === null;
+    this.#events = events;
+    void this.#run();
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** A subscriber who begins after this cursor (null: now) misses nothing and gets nothing twice by joining now. */
+  accepts(after: string | null): boolean {
+    if (this.#closed.signal.aborted) return false;
+    return after === null ? this.#isLive : after === this.#after && this.#delivered === 0;
+  }
+
+  /** Both have delivered everything up to the same item, and everything that follows is the same. */
+  standsWith(other: StreamGroup): boolean {
+    return this.#isSettled && other.#isSettled && this.#cursor !== null && this.#cursor === other.#cursor;
+  }
+
+  get #isSettled(): boolean {
+    return this.#delivered > 0 && (this.#isLive || this.#binding.operation.resumption?.tellsReplay === false);
+  }
+
+  /** @returns leaves the group */
+  join(sink: StreamSink): () => void {
+    const member = Symbol('subscriber');
+    this.#members.set(member, sink);
+    return () => this.#leave(member);
+  }
+
+  /** Hands all subscribers to another group and ends. */
+  moveTo(other: StreamGroup): void {
+    for (const [member, sink] of this.#members) other.#members.set(member, sink);
+    this.#members.clear();
+    this.#movedTo = other;
+    this.#close();
+  }
+
+  /** Goes on with another supergraph: between two items, and with the same upstream where that has not changed. */
+  async reload(generation: Generation): Promise<void> {
+    if (this.#closed.signal.aborted) return;
+    const operation = generation.prepare(this.#request.document, this.#request.operationName ?? null);
+    if (!(operation instanceof Operation)) {
+      this.fail(operation.map((error) => error.toJSON()));
+      return;
+    }
+    const plan = await this.#planOf(operation);
+    const before = await this.#planOf(this.#binding.operation);
+    if (plan === null || before === null) return;
+    const { source } = before;
+    const isSameUpstream =
+      source.service === plan.source.service &&
+      source.operation === plan.source.operation &&
+      this.#binding.generation.transports.get(source.service) === generation.transports.get(source.service);
+    this.#binding = { generation, operation };
+    if (!isSameUpstream) this.#upstream?.abort();
+    // An item under way is finished with the old one.
+    await this.#delivering;
+  }
+
+  fail(errors: readonly AnswerError[]): void {
+    const sinks = [...this.#members.values()];
+    this.#members.clear();
+    this.#close();
+    for (const sink of sinks) this.#guarded(() => sink.error(errors));
+  }
+
+  complete(): void {
+    const sinks = [...this.#members.values()];
+    this.#members.clear();
+    this.#close();
+    for (const sink of sinks) this.#guarded(() => sink.complete());
+  }
+
+  #leave(member: symbol): void {
+    if (this.#movedTo !== null) {
+      this.#movedTo.#leave(member);
+      return;
+    }
+    this.#members.delete(member);
+    if (this.#members.size === 0) this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed.signal.aborted) return;
+    this.#closed.abort();
+    this.#upstream?.abort();
+    this.#events.onClosed(this);
+  }
+
+  async #planOf(operation: Operation): Promise<SubscriptionPlan | null> {
+    try {
+      return await operation.subscriptionPlan();
+    } catch (error) {
+      this.#context.onError(error, { requestId: this.#request.requestId, service: null });
+      this.fail([{ message: 'The subscription could not be planned.', extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
+      return null;
+    }
+  }
+
+  /** Keeps the upstream open until it ends by itself or nobody listens any more. */
+  async #run(): Promise<void> {
+    for (let attempt = 0; !this.#closed.signal.aborted; ) {
+      const deliveredBefore = this.#delivered;
+      const interruption = await this.#follow();
+      if (interruption === null || interruption === 'CLOSED') return;
+      this.#isResuming = true;
+      if (interruption === 'RELOADED' || this.#delivered !== deliveredBefore) attempt = 0;
+      if (interruption === 'LOST') {
+        await wait(this.#context.retryDelayMs(attempt), undefined, { signal: this.#closed.signal }).catch(
+          () => undefined,
+        );
+        attempt++;
+      }
+    }
+  }
+
+  /** @returns why following ended early; null when the group has ended with its upstream */
+  async #follow(): Promise<Interruption | null> {
+    const binding = this.#binding;
+    // First of all, so that a reload from now on finds what to abort.
+    const upstream = new AbortController();
+    this.#upstream = upstream;
+    const plan = await this.#planOf(binding.operation);
+    if (plan === null) return null;
+    const interruption = (): Interruption | null => {
+      if (this.#closed.signal.aborted) return 'CLOSED';
+      return upstream.signal.aborted ? 'RELOADED' : null;
+    };
+    try {
+      const stream = await this.#open(binding, plan, upstream.signal);
+      if (interruption() === null && !isStream(stream)) {
+        this.fail(stream.errors ?? [{ message: 'The stream could not be opened.' }]);
+        return null;
+      }
+      if (isStream(stream)) {
+        for await (const item of stream) {
+          if (interruption() !== null) break;
+          this.#delivering = this.#deliver(item);
+          await this.#delivering;
+        }
+      }
+      const reason = interruption();
+      if (reason === null) this.complete();
+      return reason;
+    } catch (cause) {
+      const reason = interruption();
+      if (reason !== null) return reason;
+      this.#context.onError(cause, { requestId: this.#request.requestId, service: plan.source.service });
+      if (cause instanceof TransportError) return 'LOST';
+      this.fail([{ message: 'The stream broke.', extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
+      return null;
+    } finally {
+      upstream.abort();
+    }
+  }
+
+  async #open(
+    { generation, operation }: Binding,
+    { source }: SubscriptionPlan,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<SubgraphResult> | SubgraphResult> {
+    const transport = generation.transports.get(source.service);
+    if (transport === undefined) throw new TransportError('SUBGRAPH_UNAVAILABLE', 'The stream is not available here.');
+    const after = this.#cursor ?? this.#after;
+    const variables = operation.resumption?.variables(this.#variables, after) ?? this.#variables;
+    const used: Tree = {};
+    for (const name of source.variables) if (Object.hasOwn(variables, name)) used[name] = variables[name];
+    const { principal, requestId } = this.#request;
+    return transport.subscribe({
+      operation: source.operation,
+      kind: 'subscription',
+      variables: used,
+      principal,
+      requestId,
+      signal,
+    });
+  }
+
+  async #deliver(item: SubgraphResult): Promise<void> {
+    const { generation, operation } = this.#binding;
+    const plan = await this.#planOf(operation);
+    if (plan === null || this.#members.size === 0) return;
+    const scope = new RequestScope(this.#closed.signal, ITEM_DEADLINE_MS);
+    try {
+      const run = this.#context.runOf(generation, this.#request, scope, this.#variables, {});
+      acceptRoot(plan.source, item, run);
+      const { resumption } = operation;
+      const cursor = resumption?.cursorOf(run.root) ?? null;
+      const isReplayComplete = resumption?.isReplayComplete(run.root) ?? false;
+      // Told by the source after we have resumed; the subscribers have not asked for a replay, or have heard of its end.
+      const isOurs = isReplayComplete && this.#isResuming && this.#isLive;
+      if (!isOurs) {
+        if (plan.rest !== null) await executePlan(plan.rest, run);
+        this.#send(answerText(operation.shape(this.#variables), run.root, run.errors, undefined));
+      }
+      this.#cursor = cursor ?? this.#cursor;
+      this.#delivered++;
+      if (isReplayComplete) {
+        this.#isLive = true;
+        this.#isResuming = false;
+      }
+      this.#events.onDelivered(this);
+    } catch (error) {
+      if (!this.#closed.signal.aborted) throw error;
+    } finally {
+      scope.close();
+    }
+  }
+
+  #send(text: string): void {
+    for (const sink of this.#members.values()) this.#guarded(() => sink.next(text));
+  }
+
+  /** A subscriber whose sink throws must not cost the others theirs. */
+  #guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#context.onError(error, { requestId: this.#request.requestId, service: null });
+    }
+  }
+}

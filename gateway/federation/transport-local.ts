@@ -1,0 +1,73 @@
+import { type DocumentNode, execute, type ExecutionResult, parse, subscribe, validate } from 'graphql';
+import type { Subgraph } from '../../schema/subgraph.ts';
+import { Lru } from './lru.ts';
+import { maskError, type OnMasked } from './mask-error.ts';
+import { type SubgraphFetch, type SubgraphResult, type SubgraphTransport, TransportError } from './transport.ts';
+
+/** Operations of plans kept parsed, for each subgraph. A plan has a few for each subgraph. */
+const MAX_DOCUMENTS = 2_000;
+
+/** The way to a subgraph that runs in this process: graphql-js without a server around it. */
+export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): SubgraphTransport {
+  const documents = new Lru<string, DocumentNode>(MAX_DOCUMENTS);
+
+  /** @throws GraphQLError when the plan asks for what the subgraph does not have: supergraph and subgraph disagree */
+  function documentOf(operation: string): DocumentNode {
+    let document = documents.get(operation);
+    if (document === undefined) {
+      document = parse(operation, { noLocation: true });
+      const [error] = validate(subgraph.schema, document);
+      if (error !== undefined) throw error;
+      documents.set(operation, document);
+    }
+    return document;
+  }
+
+  function argumentsOf(fetch: SubgraphFetch) {
+    const { principal, requestId, signal } = fetch;
+    try {
+      return {
+        schema: subgraph.schema,
+        document: documentOf(fetch.operation),
+        variableValues: fetch.variables,
+        contextValue: subgraph.createContext({ principal, requestId, signal }),
+      };
+    } catch (cause) {
+      onMasked(cause);
+      throw new TransportError('SUBGRAPH_UNAVAILABLE', 'The data could not be fetched.', { cause });
+    }
+  }
+
+  function resultOf({ data, errors }: ExecutionResult): SubgraphResult {
+    if (errors === undefined) return { data: data ?? null };
+    return { data: data ?? null, errors: errors.map((error) => maskError(error, onMasked)) };
+  }
+
+  async function* itemsOf(
+    stream: AsyncGenerator<ExecutionResult, void, void>,
+    signal: AbortSignal,
+  ): AsyncGenerator<SubgraphResult> {
+    // A generator that waits for its next item cannot be returned from: the source is told by the signal as well.
+    const stop = (): void => void stream.return().catch(onMasked);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      for await (const item of stream) yield resultOf(item);
+    } catch (cause) {
+      if (signal.aborted) return;
+      onMasked(cause);
+      throw new TransportError('SUBGRAPH_UNAVAILABLE', 'The stream was interrupted.', { cause });
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
+  }
+
+  return {
+    async execute(fetch) {
+      return resultOf(await execute(argumentsOf(fetch)));
+    },
+    async subscribe(fetch) {
+      const stream = await subscribe(argumentsOf(fetch));
+      return Symbol.asyncIterator in stream ? itemsOf(stream, fetch.signal) : resultOf(stream);
+    },
+  };
+}

@@ -1,0 +1,62 @@
+import type { Principal } from '../../schema/principal.ts';
+
+/** Where a value stands in an answer: response keys and list indexes. */
+export type ResponsePath = readonly (string | number)[];
+
+/** An entry of `errors`, as plain data. */
+export interface AnswerError {
+  readonly message: string;
+  readonly path?: ResponsePath;
+  readonly extensions?: Readonly<Record<string, unknown>>;
+}
+
+/** One operation for one subgraph. */
+export interface SubgraphFetch {
+  /** GraphQL text with one operation. */
+  readonly operation: string;
+  readonly kind: 'query' | 'mutation' | 'subscription';
+  readonly variables: Readonly<Record<string, unknown>>;
+  readonly principal: Principal;
+  readonly requestId: string;
+  /** Fires when nobody waits any more. */
+  readonly signal: AbortSignal;
+}
+
+/** What a subgraph answered. `data` belongs to the receiver, who may change it. */
+export interface SubgraphResult {
+  readonly data?: Record<string, unknown> | null;
+  readonly errors?: readonly AnswerError[];
+}
+
+/** The way to one subgraph: in this process or over the network. Transports belong to whoever made them. */
+export interface SubgraphTransport {
+  /** @throws TransportError when there is no answer to be had */
+  execute(fetch: SubgraphFetch): Promise<SubgraphResult>;
+  /**
+   * Opens a stream. It ends when the subgraph completes it, and throws `TransportError` when it was lost: the
+   * transport does not resume by itself, since only the caller knows after which item.
+   *
+   * @returns the items, or a result with errors when the subgraph refused the subscription
+   * @throws TransportError when the subgraph cannot be reached
+   */
+  subscribe(fetch: SubgraphFetch): Promise<AsyncIterable<SubgraphResult> | SubgraphResult>;
+}
+
+export type TransportErrorCode = 'SUBGRAPH_UNAVAILABLE' | 'TIMEOUT';
+
+/** A subgraph did not answer. The message may be shown to clients: it names no host, port or cause. */
+export class TransportError extends Error {
+  override readonly name = 'TransportError';
+  readonly code: TransportErrorCode;
+
+  constructor(code: TransportErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export function isStream(
+  value: AsyncIterable<SubgraphResult> | SubgraphResult,
+): value is AsyncIterable<SubgraphResult> {
+  return Symbol.asyncIterator in value;
+}
