@@ -76,7 +76,7 @@ export class AdapterError extends Error {
 }
 
 /** What became of one delivery that cannot be used, as far as its vendor can tell. */
-export type DecodeStage = 'PARSE' | 'SCHEMA' | 'MAPPING';
+export type DecodeStage = 'PARSE' | 'SCHEMA' | 'BINDING' | 'MAPPING';
 
 /** A delivery that cannot be decoded. It becomes a dead letter at this stage and can be replayed after a repair. */
 export class DecodeError extends Error {
