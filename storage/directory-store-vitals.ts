@@ -1,0 +1,125 @@
+import { type SqlBool, sql } from 'kysely';
+import type { AccessScope } from '../schema/principal.ts';
+import { visibleAtSite, whollyVisibleIntegration } from './access-conditions.ts';
+import type { Database } from './database.ts';
+import { equals, isOneOf } from './sql-conditions.ts';
+
+const HOUR_MS = 3_600_000;
+const HOURS_PER_DAY = 24;
+
+/** What is counted for an integration. */
+export interface Vitals {
+  readonly events24h: number;
+  readonly rejected24h: number;
+  readonly deadLettersOpen: number;
+  /** When the oldest delivery that was not processed yet arrived, in milliseconds; null when none waits. */
+  readonly oldestPendingAt: number | null;
+}
+
+export const NO_VITALS: Vitals = { events24h: 0, rejected24h: 0, deadLettersOpen: 0, oldestPendingAt: null };
+
+export interface IntegrationVitals {
+  /**
+   * Counts by integration; integrations without any are absent. A principal that sees only some of an integration's
+   * sites gets the events of those sites, and nothing that is counted for the integration as a whole.
+   */
+  vitals(access: AccessScope, integrationIds: readonly string[]): Promise<ReadonlyMap<string, Vitals>>;
+}
+
+interface Counted {
+  readonly id: string;
+  readonly total: number;
+}
+
+/** @param now milliseconds since the epoch */
+export function createIntegrationVitals(db: Database, now: () => number): IntegrationVitals {
+  const { read } = db;
+
+  async function wholly(access: AccessScope, ids: readonly string[]): Promise<readonly string[]> {
+    const rows = await read
+      .selectFrom('integrations')
+      .select('id')
+      .where(whollyVisibleIntegration(access))
+      .where(isOneOf('integrations.id', ids))
+      .execute();
+    return rows.map(({ id }) => id);
+  }
+
+  /** The counters know no sites: what a site-limited principal sees of a shared integration is counted in the log. */
+  async function eventsAtSites(
+    access: AccessScope,
+    ids: readonly string[],
+    since: number,
+  ): Promise<readonly Counted[]> {
+    if (ids.length === 0 || access.siteIds === null) return [];
+    return read
+      .selectFrom('events')
+      .select(['integration_id as id', (eb) => eb.fn.countAll<number>().as('total')])
+      .where(visibleAtSite(access, 'events'))
+      .where(isOneOf('events.integration_id', ids))
+      .where('received_at', '>=', since)
+      .groupBy('integration_id')
+      .execute();
+  }
+
+  function counters(ids: readonly string[], hour: number) {
+    return read
+      .selectFrom('integration_counters')
+      .select('integration_id as id')
+      .select([
+        sql<number>`cast(coalesce(sum(events), 0) as bigint)`.as('events'),
+        sql<number>`cast(coalesce(sum(rejected), 0) as bigint)`.as('rejected'),
+      ])
+      .where(isOneOf('integration_counters.integration_id', ids))
+      .where('hour', '>', hour - HOURS_PER_DAY)
+      .groupBy('integration_id')
+      .execute();
+  }
+
+  function open(ids: readonly string[]) {
+    return read
+      .selectFrom('inbox')
+      .select(['integration_id as id', (eb) => eb.fn.countAll<number>().as('total')])
+      .where(isOneOf('inbox.integration_id', ids))
+      .where(equals('inbox.status', 'DEAD'))
+      .groupBy('integration_id')
+      .execute();
+  }
+
+  function oldestPending(ids: readonly string[]) {
+    return read
+      .selectFrom('integrations')
+      .select('id')
+      .select(
+        // Deliveries are numbered as they arrive: the first pending one is the oldest, and the index finds it at once.
+        sql<
+          number | null
+        >`(select inbox.received_at from inbox where inbox.integration_id = integrations.id and inbox.status = 'PENDING' order by inbox.id limit 1)`.as(
+          'at',
+        ),
+      )
+      .where(sql<SqlBool>`${isOneOf('integrations.id', ids)}`)
+      .execute();
+  }
+
+  return {
+    async vitals(access, integrationIds) {
+      const hour = Math.floor(now() / HOUR_MS);
+      const whole = await wholly(access, integrationIds);
+      const shared = integrationIds.filter((id) => !whole.includes(id));
+      const [counted, dead, pending, atSites] = await Promise.all([
+        counters(whole, hour),
+        open(whole),
+        oldestPending(whole),
+        eventsAtSites(access, shared, (hour - HOURS_PER_DAY + 1) * HOUR_MS),
+      ]);
+      const result = new Map<string, Vitals>();
+      const put = (id: string, part: Partial<Vitals>) => result.set(id, { ...(result.get(id) ?? NO_VITALS), ...part });
+      for (const { id, events, rejected } of counted) put(id, { events24h: events, rejected24h: rejected });
+      for (const { id, total } of dead) put(id, { deadLettersOpen: total });
+      for (const { id, at } of pending) if (at !== null) put(id, { oldestPendingAt: at });
+      for (const { id, total } of atSites) put(id, { events24h: total });
+      return result;
+    },
+  };
+}

@@ -1,0 +1,184 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { fault } from '../schema/errors.ts';
+import { DEVICE_STATES, type DeviceState } from '../schema/words.ts';
+import type { InventoryVendor } from './inventory-store-scope.ts';
+import type { Condition } from './sql-conditions.ts';
+import type { Tables } from './tables.ts';
+
+export type DeviceFacetField = 'TYPE' | 'VENDOR' | 'STATE' | 'SITE' | 'MODEL' | 'FIRMWARE' | 'TAG';
+
+/** A page for people: more values than this are read by nobody. */
+export const MAX_FACET_BUCKETS = 100;
+/** Fields that one aggregate combines. */
+const MAX_GROUP_FIELDS = 3;
+/** Rows of one aggregate: models times firmware versions of a large fleet stay below, free combinations do not. */
+const MAX_AGGREGATE_ROWS = 5_000;
+
+export interface FacetBucket {
+  readonly key: string;
+  readonly label: string;
+  readonly count: number;
+}
+
+export interface HealthCounts {
+  readonly total: number;
+  readonly online: number;
+  readonly offline: number;
+  readonly degraded: number;
+  readonly unknown: number;
+  readonly worst: DeviceState;
+}
+
+export interface AggregateRow {
+  readonly keys: readonly { readonly field: DeviceFacetField; readonly value: string }[];
+  readonly count: number;
+  readonly health: HealthCounts;
+}
+
+type StateCounts = Pick<HealthCounts, 'online' | 'offline' | 'degraded' | 'unknown'>;
+
+export const NO_DEVICES: HealthCounts = {
+  total: 0,
+  online: 0,
+  offline: 0,
+  degraded: 0,
+  unknown: 0,
+  worst: 'UNKNOWN',
+};
+
+/** A state that is not of our words counts as UNKNOWN, so that the four always add up. */
+const STATE_COUNTS = sql`
+  count(*) as "total",
+  cast(coalesce(sum(case when devices.state = 'ONLINE' then 1 else 0 end), 0) as bigint) as "online",
+  cast(coalesce(sum(case when devices.state = 'OFFLINE' then 1 else 0 end), 0) as bigint) as "offline",
+  cast(coalesce(sum(case when devices.state = 'DEGRADED' then 1 else 0 end), 0) as bigint) as "degraded",
+  cast(coalesce(sum(case when devices.state in ('ONLINE', 'OFFLINE', 'DEGRADED') then 0 else 1 end), 0) as bigint) as "unknown"`;
+
+function worst({ online, offline, degraded, unknown }: StateCounts): DeviceState {
+  const counts = { OFFLINE: offline, DEGRADED: degraded, UNKNOWN: unknown, ONLINE: online };
+  return DEVICE_STATES.find((state) => counts[state] > 0) ?? 'UNKNOWN';
+}
+
+function toHealth(row: StateCounts & { readonly total: number }): HealthCounts {
+  const { total, online, offline, degraded, unknown } = row;
+  return { total, online, offline, degraded, unknown, worst: worst(row) };
+}
+
+/** Counts by state for each parent that has devices. */
+export async function countHealth(
+  db: Kysely<Tables>,
+  matching: Condition,
+  column: 'org_id' | 'site_id',
+): Promise<ReadonlyMap<string, HealthCounts>> {
+  const parent = sql.ref(`devices.${column}`);
+  const { rows } = await sql<StateCounts & { parent: string; total: number }>`
+    select ${parent} as "parent", ${STATE_COUNTS} from devices where ${matching} group by ${parent}`.execute(db);
+  return new Map(rows.map((row) => [row.parent, toHealth(row)]));
+}
+
+export interface Counter {
+  total(matching: Condition): Promise<number>;
+  facet(matching: Condition, field: DeviceFacetField, limit: number): Promise<readonly FacetBucket[]>;
+  /** @throws GraphQLError BAD_USER_INPUT for bad fields or too many rows */
+  aggregate(matching: Condition, fields: readonly DeviceFacetField[]): Promise<readonly AggregateRow[]>;
+}
+
+/** `stop sensor` for STOP_SENSOR, as people read it. */
+function inWords(value: string): string {
+  return value.charAt(0) + value.slice(1).toLowerCase().replaceAll('_', ' ');
+}
+
+export function createCounter(db: Kysely<Tables>, vendors: readonly InventoryVendor[]): Counter {
+  // Vendors that are not of this deployment share one key, so that the counts of OTHER are one row.
+  const vendorValue =
+    vendors.length === 0
+      ? sql`'OTHER'`
+      : sql`case devices.vendor ${sql.join(
+          vendors.map(({ slug, enumValue }) => sql`when ${sql.lit(slug)} then ${sql.lit(enumValue)}`),
+          sql` `,
+        )} else 'OTHER' end`;
+  const expressions: Readonly<Record<DeviceFacetField, RawBuilder<unknown>>> = {
+    TYPE: sql`devices.type`,
+    VENDOR: vendorValue,
+    STATE: sql`devices.state`,
+    SITE: sql`coalesce(devices.site_id, '')`,
+    MODEL: sql`coalesce(devices.model, '')`,
+    FIRMWARE: sql`coalesce(devices.firmware, '')`,
+    TAG: sql`coalesce(device_tags.tag, '')`,
+  };
+
+  /** A device counts once per label, and once under the empty key when it has none. */
+  function source(fields: readonly DeviceFacetField[]): RawBuilder<unknown> {
+    return fields.includes('TAG')
+      ? sql`devices left join device_tags on device_tags.device_id = devices.id`
+      : sql`devices`;
+  }
+
+  /** The names of sites whose devices the principal was just shown. */
+  async function siteNames(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    if (ids.length === 0) return new Map();
+    const rows = await db.selectFrom('sites').select(['id', 'name']).where('id', 'in', ids).execute();
+    return new Map(rows.map(({ id, name }) => [id, name]));
+  }
+
+  async function labels(field: DeviceFacetField, keys: readonly string[]): Promise<(key: string) => string> {
+    const named = (names: ReadonlyMap<string, string>) => (key: string) => names.get(key) ?? key;
+    switch (field) {
+      case 'SITE':
+        return named(await siteNames(keys.filter((key) => key !== '')));
+      case 'VENDOR':
+        return named(
+          new Map([...vendors.map(({ enumValue, name }) => [enumValue, name] as const), ['OTHER', 'Other']]),
+        );
+      case 'TYPE':
+      case 'STATE':
+        return inWords;
+      case 'MODEL':
+      case 'FIRMWARE':
+      case 'TAG':
+        return (key) => key;
+    }
+  }
+
+  return {
+    async total(matching) {
+      const { rows } = await sql<{ total: number }>`select count(*) as "total" from devices where ${matching}`.execute(
+        db,
+      );
+      return rows[0]?.total ?? 0;
+    },
+
+    async facet(matching, field, limit) {
+      if (limit < 1 || limit > MAX_FACET_BUCKETS) {
+        throw fault('BAD_USER_INPUT', `limit must be 1 to ${MAX_FACET_BUCKETS}.`);
+      }
+      const { rows } = await sql<{ key: string; total: number }>`
+        select ${expressions[field]} as "key", count(*) as "total"
+        from ${source([field])} where ${matching} group by 1 order by 2 desc, 1 limit ${limit}`.execute(db);
+      const label = await labels(
+        field,
+        rows.map(({ key }) => key),
+      );
+      return rows.map(({ key, total }) => ({ key, label: key === '' ? 'None' : label(key), count: total }));
+    },
+
+    async aggregate(matching, fields) {
+      if (fields.length < 1 || fields.length > MAX_GROUP_FIELDS || new Set(fields).size !== fields.length) {
+        throw fault('BAD_USER_INPUT', `groupBy takes 1 to ${MAX_GROUP_FIELDS} different fields.`);
+      }
+      const keys = fields.map((field, index) => sql`${expressions[field]} as ${sql.id(`key${index}`)}`);
+      const places = sql.raw(fields.map((_, index) => index + 1).join(', '));
+      const { rows } = await sql<StateCounts & { total: number; [key: `key${number}`]: string }>`
+        select ${sql.join(keys)}, ${STATE_COUNTS} from ${source(fields)} where ${matching}
+        group by ${places} order by "total" desc, ${places} limit ${MAX_AGGREGATE_ROWS + 1}`.execute(db);
+      if (rows.length > MAX_AGGREGATE_ROWS) {
+        throw fault('BAD_USER_INPUT', `More than ${MAX_AGGREGATE_ROWS} rows: narrow the filter or use fewer fields.`);
+      }
+      return rows.map((row) => ({
+        keys: fields.map((field, index) => ({ field, value: row[`key${index}`] ?? '' })),
+        count: row.total,
+        health: toHealth(row),
+      }));
+    },
+  };
+}
