@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
+import { openPostgres } from './postgres/open-postgres.ts';
 import { openSqlite } from './sqlite/open-sqlite.ts';
 import { StorageError } from './storage-error.ts';
 
@@ -7,7 +8,13 @@ export interface OpenDatabaseOptions {
   /** `sqlite:<file>` or `postgres://user:password@host:port/database`. */
   readonly url: string;
   readonly logger: Logger;
+  /** PostgreSQL only: where the tables live; made when it is missing. Default: where the login's search path leads. */
+  readonly schema?: string | undefined;
+  /** PostgreSQL only: connections of this process at most, half of them for writing. Default 20. */
+  readonly maxConnections?: number | undefined;
 }
+
+const SQLITE_PREFIX = 'sqlite:';
 
 /**
  * Opens the store, checks it and brings its tables up to date.
@@ -16,10 +23,10 @@ export interface OpenDatabaseOptions {
  * `DATABASE_LOGIN_REFUSED`, `DATABASE_MISSING`, `DATABASE_UNSUPPORTED` (too old), `DATABASE_TOO_NEW` (a newer program
  * was here), `MIGRATION_FAILED` or `CORRUPT`
  */
-export async function openDatabase(options: OpenDatabaseOptions): Promise<Database> {
-  const { url, logger } = options;
-  if (url.startsWith('sqlite:') && url.length > 'sqlite:'.length) {
-    return openSqlite({ file: url.slice('sqlite:'.length), logger });
+export async function openDatabase({ url, logger, ...postgres }: OpenDatabaseOptions): Promise<Database> {
+  if (url.startsWith(SQLITE_PREFIX) && url.length > SQLITE_PREFIX.length) {
+    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger });
   }
+  if (/^postgres(ql)?:\/\//.test(url)) return openPostgres({ url, logger, ...postgres });
   throw new StorageError('BAD_DATABASE_URL', 'the database is neither sqlite:<file> nor postgres://…');
 }
