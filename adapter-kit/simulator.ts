@@ -52,6 +52,8 @@ export interface Simulator {
    * reports a change of state in its own way.
    */
   setWords?(nativeId: string, words: { readonly type?: string; readonly state?: string }): void;
+  /** A gentle stream of real changes, one every so many milliseconds, until the platform is closed; 0 stops it. */
+  startTraffic?(options: { readonly everyMs: number }): void;
   close(): Promise<void>;
 }
 

@@ -161,7 +161,8 @@ async function callHeaders(options: HttpClientOptions): Promise<Readonly<Record<
     return (await options.headers?.()) ?? {};
   } catch (error) {
     if (error instanceof AdapterError) throw error;
-    throw new AdapterError('MISCONFIGURED', 'the credentials cannot be used as they are', { cause: error });
+    // No cause: what a parser says about a key may quote it.
+    throw new AdapterError('MISCONFIGURED', 'the credentials cannot be used as they are');
   }
 }
 

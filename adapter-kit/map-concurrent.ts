@@ -1,0 +1,39 @@
+/**
+ * Maps with at most `limit` calls under way. The first failure ends it: what is under way is told by the signal handed to
+ * `map`, what has not begun never begins.
+ *
+ * @returns results in the order of the items
+ * @throws what `map` threw first, or the signal's reason
+ */
+export async function mapConcurrent<T, R>(
+  items: readonly T[],
+  limit: number,
+  signal: AbortSignal,
+  map: (item: T, signal: AbortSignal) => Promise<R>,
+): Promise<R[]> {
+  const results: R[] = [];
+  const rest = items.entries();
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+
+  async function work(): Promise<void> {
+    for (const [index, item] of rest) {
+      either.throwIfAborted();
+      results[index] = await map(item, either);
+    }
+  }
+
+  signal.throwIfAborted();
+  const workers = Array.from({ length: Math.min(Math.max(1, limit), items.length) }, async () => {
+    try {
+      await work();
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  });
+  // The first rejection is thrown; all have settled then, so that nothing runs on behind the caller's back.
+  const settled = await Promise.allSettled(workers);
+  if (settled.some(({ status }) => status === 'rejected')) throw failed.signal.reason;
+  return results;
+}
