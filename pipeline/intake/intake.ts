@@ -1,0 +1,139 @@
+// The webhook edge: bytes in, durable, acknowledged. What they mean is found out later, so that a surprise in a
+// payload becomes a dead letter and not an error that makes the sender give up.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import type { Database } from '../../storage/database.ts';
+import type { Vault } from '../../storage/vault.ts';
+import { InboxFullError, type InboxWriter } from '../inbox/inbox-writer.ts';
+import { storedHeaders } from '../inbox/stored-headers.ts';
+import { type Refusal, strangerVerifier } from '../signatures/verifier.ts';
+import {
+  accept,
+  DISABLED,
+  type IntakeAnswer,
+  OVERLOADED,
+  RATE_LIMITED,
+  refuse,
+  STALE,
+  tooLarge,
+  UNAUTHENTICATED,
+  UNAVAILABLE,
+  UNSUPPORTED_ENCODING,
+} from './answers.ts';
+import { createPressure } from './pressure.ts';
+import { readBody } from './read-body.ts';
+import { createRefusals } from './refusals.ts';
+import { createSecretUses } from './secret-uses.ts';
+import { createWebhookSources, type WebhookSource } from './sources.ts';
+
+/** Larger than any delivery of a platform we know; reliability and memory are planned with it. */
+export const DEFAULT_MAX_BODY_BYTES = 256 * 1_024;
+
+export interface IntakeDeps {
+  readonly db: Database;
+  readonly vault: Vault;
+  readonly inbox: InboxWriter;
+  readonly logger: Logger;
+  /** Milliseconds since the epoch; default the system's clock. */
+  readonly now?: () => number;
+  /** Default 256 KiB. */
+  readonly maxBodyBytes?: number;
+  /** Deliveries that may wait to be processed before new ones are refused; default 500,000. */
+  readonly maxBacklog?: number;
+  /** Deliveries of one integration in a second; default 20,000. */
+  readonly maxPerSecond?: number;
+}
+
+export interface Intake {
+  /**
+   * Answers one delivery: 202 when it is durable, 200 when it was there before, otherwise a refusal with a stable code.
+   * Never rejects.
+   *
+   * @param rest what follows the integration in the path, without the slash: the secret of profile PATH_SECRET
+   */
+  handle(req: IncomingMessage, res: ServerResponse, integrationId: string, rest?: string): Promise<void>;
+  /** Writes what was only counted so far. Deliveries in flight are the server's to finish first. */
+  close(): Promise<void>;
+}
+
+const REASONS: Readonly<Record<Refusal, string>> = {
+  UNSIGNED: 'its signature headers are missing or malformed',
+  BAD_SIGNATURE: 'no current secret made its signature',
+  STALE: 'its timestamp is too far from our clock',
+};
+
+export function createIntake(deps: IntakeDeps): Intake {
+  const { db, inbox, logger } = deps;
+  const now = deps.now ?? Date.now;
+  const maxBodyBytes = deps.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+  const sources = createWebhookSources({ db, vault: deps.vault, logger, now });
+  const refusals = createRefusals({ db, logger });
+  const uses = createSecretUses({ db, logger });
+  const pressure = createPressure({ db, now, maxBacklog: deps.maxBacklog, maxPerSecond: deps.maxPerSecond });
+
+  /** @returns null when the delivery may come in */
+  function judge(
+    req: IncomingMessage,
+    source: WebhookSource | null,
+    body: Buffer,
+    receivedAt: number,
+    rest: string,
+  ): IntakeAnswer | null {
+    const verdict = (source?.verifier ?? strangerVerifier).check(req.headers, body, receivedAt, rest);
+    if (!verdict.isAuthentic || source === null) {
+      const refusal = verdict.isAuthentic ? 'BAD_SIGNATURE' : verdict.refusal;
+      if (source !== null) {
+        const { orgId, integrationId } = source;
+        const stage = refusal === 'STALE' ? 'REPLAY_WINDOW' : 'SIGNATURE';
+        const headers = storedHeaders(req.headers);
+        refusals.note({ orgId, integrationId, stage, reason: REASONS[refusal], receivedAt, headers, body });
+      }
+      return refusal === 'STALE' ? STALE : UNAUTHENTICATED;
+    }
+    // Only after the proof: whoever cannot sign learns nothing about the integration and cannot use up its rate.
+    if (!source.isEnabled) return DISABLED;
+    if (!pressure.take(source.integrationId)) return RATE_LIMITED;
+    if (pressure.isBacklogged()) return OVERLOADED;
+    uses.note(verdict.secretId, receivedAt);
+    return null;
+  }
+
+  async function answer(req: IncomingMessage, res: ServerResponse, integrationId: string, rest: string): Promise<void> {
+    const encoding = req.headers['content-encoding'];
+    if (encoding !== undefined && encoding !== 'identity') return refuse(res, UNSUPPORTED_ENCODING, true);
+    const body = await readBody(req, maxBodyBytes);
+    if (body === 'ABORTED') return;
+    if (body === 'TOO_LARGE') return refuse(res, tooLarge(maxBodyBytes), true);
+    const receivedAt = now();
+    const found = sources.get(integrationId);
+    const source = found instanceof Promise ? await found : found;
+    const refusal = judge(req, source, body, receivedAt, rest);
+    if (refusal !== null || source === null) return refuse(res, refusal ?? UNAUTHENTICATED);
+    const { deliveryId, isDuplicate } = await inbox.append({
+      orgId: source.orgId,
+      integrationId,
+      source: 'WEBHOOK',
+      receivedAt,
+      headers: storedHeaders(req.headers),
+      body,
+    });
+    accept(res, deliveryId, isDuplicate);
+  }
+
+  return {
+    async handle(req, res, integrationId, rest = '') {
+      try {
+        await answer(req, res, integrationId, rest);
+      } catch (error) {
+        // The inbox and the source cache say what is wrong, once; here it would be said for every delivery.
+        if (!res.headersSent) refuse(res, error instanceof InboxFullError ? OVERLOADED : UNAVAILABLE);
+        logger.debug({ err: error, integrationId }, 'A delivery could not be stored');
+      }
+    },
+    async close() {
+      sources.close();
+      await refusals.close();
+      await uses.close();
+    },
+  };
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { DecodeError, type DecodeStage } from '../../adapter-kit/adapter-error.ts';
+import type { Vendor } from '../../adapter-kit/define-vendor.ts';
+import type { DecodeContext, EventDraft } from '../../adapter-kit/model.ts';
+import { EVIDENCE_SOURCES, SIGNATURE_PROFILES } from '../../schema/words.ts';
+import type { InboxRow, IntegrationRow, SiteBindingRow } from '../../storage/rows.ts';
+
+/** One delivery as its vendor's decoder understood it, or why it did not. */
+export type Decoded =
+  | { readonly kind: 'EVENTS'; readonly drafts: readonly EventDraft[]; readonly sentAt: number | null }
+  | { readonly kind: 'UNUSABLE'; readonly stage: DecodeStage; readonly reason: string }
+  /** The decoder broke: it may work after a release, or never. */
+  | { readonly kind: 'BROKEN'; readonly error: unknown };
+
+const Headers = z.record(z.string(), z.string());
+const SECONDS = /^\d{1,12}$/;
+const MAX_REASON = 300;
+/** Events in one delivery: what a sender batches is hundreds; a million would stop everybody else. */
+const MAX_EVENTS = 1_000;
+
+/** The instant of sending, where the sender's profile tells it; it was inside the window when the delivery came in. */
+function sentAtOf(headers: Readonly<Record<string, string>>): number | null {
+  const text = headers['webhook-timestamp'] ?? headers['x-webhook-timestamp'];
+  return text !== undefined && SECONDS.test(text) ? Number(text) * 1_000 : null;
+}
+
+/** @throws ZodError when the stored settings are not what the vendor's schema says */
+export function decodeContext(
+  vendor: Vendor,
+  integration: IntegrationRow,
+  bindings: readonly SiteBindingRow[],
+): DecodeContext {
+  const [only] = bindings;
+  return {
+    settings: vendor.settings.parse(JSON.parse(integration.settings)),
+    onlySite:
+      only !== undefined && bindings.length === 1
+        ? { nativeOrgId: only.vendor_org_id, nativeSiteId: only.vendor_site_id }
+        : null,
+    profile: SIGNATURE_PROFILES.find((name) => name === integration.signature_profile) ?? null,
+  };
+}
+
+/** Asks the vendor's decoder; whatever it throws is an answer here. */
+export function decodeDelivery(vendor: Vendor, row: InboxRow, context: DecodeContext): Decoded {
+  try {
+    const headers = Headers.parse(JSON.parse(row.headers));
+    const source = EVIDENCE_SOURCES.find((name) => name === row.source) ?? 'WEBHOOK';
+    const drafts = vendor.decode({ body: row.body, headers, source, receivedAt: new Date(row.received_at) }, context);
+    if (drafts.length > MAX_EVENTS) {
+      return { kind: 'UNUSABLE', stage: 'SCHEMA', reason: `a delivery has at most ${MAX_EVENTS} events` };
+    }
+    return { kind: 'EVENTS', drafts, sentAt: sentAtOf(headers) };
+  } catch (error) {
+    return error instanceof DecodeError
+      ? { kind: 'UNUSABLE', stage: error.stage, reason: error.message.slice(0, MAX_REASON) }
+      : { kind: 'BROKEN', error };
+  }
+}

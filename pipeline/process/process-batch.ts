@@ -1,0 +1,164 @@
+import type { Logger } from 'pino';
+import type { Vendor } from '../../adapter-kit/define-vendor.ts';
+import { EVIDENCE_SOURCES } from '../../schema/words.ts';
+import type { Database, Tx } from '../../storage/database.ts';
+import { postpone, settleDead, settleDone, stillPending } from '../../storage/inbox.ts';
+import type { InboxRow, IntegrationRow } from '../../storage/rows.ts';
+import { StorageError } from '../../storage/storage-error.ts';
+import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
+import { type EventItem, type EventOutcome, type EventWriter, lockIntegration, ringForEvents } from './event-writer.ts';
+
+/** A delivery that breaks the processing is tried as often as this, then set aside. */
+export const MAX_ATTEMPTS = 5;
+/** Before attempts two to five: a passing cause is over by then, a release may take longer and has the replay. */
+const BACKOFF_MS = [1_000, 5_000, 30_000, 120_000] as const;
+
+export interface BatchDeps {
+  readonly db: Database;
+  readonly writer: EventWriter;
+  readonly vendors: ReadonlyMap<string, Vendor>;
+  readonly logger: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+interface Work {
+  readonly row: InboxRow;
+  readonly decoded: Decoded;
+}
+
+/**
+ * Turns deliveries of one integration into events, in order, in one transaction; each row is settled in it as well, so
+ * a crash at any moment leaves a delivery either untouched or done. When the transaction fails, each delivery is tried
+ * alone: one that breaks it takes nobody with it.
+ *
+ * @throws StorageError that can pass (the disk is full, the database is away): nothing was counted against anybody
+ */
+export async function processBatch(
+  deps: BatchDeps,
+  integration: IntegrationRow,
+  rows: readonly InboxRow[],
+): Promise<void> {
+  const bindings = await deps.db.read
+    .selectFrom('site_bindings')
+    .selectAll()
+    .where('integration_id', '=', integration.id)
+    .execute();
+  const vendor = deps.vendors.get(integration.vendor);
+  const work = decodeAll(vendor, integration, bindings, rows);
+  await writeOrIsolate(deps, integration, work);
+  ringForEvents(deps.db, integration);
+}
+
+function decodeAll(
+  vendor: Vendor | undefined,
+  integration: IntegrationRow,
+  bindings: Parameters<typeof decodeContext>[2],
+  rows: readonly InboxRow[],
+): readonly Work[] {
+  if (vendor === undefined) {
+    const error = new TypeError(`vendor ${integration.vendor} is not part of this deployment`);
+    return rows.map((row) => ({ row, decoded: { kind: 'BROKEN', error } }));
+  }
+  try {
+    const context = decodeContext(vendor, integration, bindings);
+    return rows.map((row) => ({ row, decoded: decodeDelivery(vendor, row, context) }));
+  } catch (error) {
+    return rows.map((row) => ({ row, decoded: { kind: 'BROKEN', error } }));
+  }
+}
+
+function canPass(error: unknown): boolean {
+  return error instanceof StorageError && error.retryable;
+}
+
+async function writeOrIsolate(deps: BatchDeps, integration: IntegrationRow, work: readonly Work[]): Promise<void> {
+  try {
+    await deps.db.write((tx) => writeBatch(deps, tx, integration, work));
+  } catch (error) {
+    if (canPass(error)) throw error;
+    const [only] = work;
+    if (only !== undefined && work.length === 1) {
+      await deps.db.write((tx) => countAttempt(deps, tx, only.row, error));
+      return;
+    }
+    for (const each of work) await writeOrIsolate(deps, integration, [each]);
+  }
+}
+
+async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, all: readonly Work[]): Promise<void> {
+  await lockIntegration(deps.db, tx, integration.id);
+  const pending = await stillPending(
+    tx,
+    all.map(({ row }) => row.id),
+  );
+  const work = all.filter(({ row }) => pending.has(row.id));
+  const outcomes = await deps.writer.writeItems(tx, integration, work.flatMap(itemsOf));
+  const now = deps.now();
+  const done: number[] = [];
+  let at = 0;
+  for (const { row, decoded } of work) {
+    if (decoded.kind === 'BROKEN') {
+      await countAttempt(deps, tx, row, decoded.error);
+    } else if (decoded.kind === 'UNUSABLE') {
+      await settleDead(tx, row.id, { stage: decoded.stage, reason: decoded.reason, now });
+    } else {
+      const own = outcomes.slice(at, at + decoded.drafts.length);
+      at += decoded.drafts.length;
+      const missing = own.filter((outcome) => outcome.kind === 'UNRESOLVED');
+      const [first] = missing;
+      // What could be resolved is in the log already; a replay finds it there and adds the rest.
+      if (first === undefined) done.push(row.id);
+      else await settleDead(tx, row.id, { stage: first.stage, reason: reasonOf(first.reason, missing, own), now });
+    }
+  }
+  await settleDone(tx, done, now);
+  await noteArrival(tx, integration, work);
+}
+
+function reasonOf(reason: string, missing: readonly EventOutcome[], all: readonly EventOutcome[]): string {
+  return all.length === 1 ? reason : `${missing.length} of ${all.length} events: ${reason}`;
+}
+
+function itemsOf({ row, decoded }: Work): readonly EventItem[] {
+  if (decoded.kind !== 'EVENTS') return [];
+  const origin = EVIDENCE_SOURCES.find((source) => source === row.source) ?? 'WEBHOOK';
+  return decoded.drafts.map((draft) => ({
+    draft,
+    origin,
+    receivedAt: row.received_at,
+    inboxId: row.id,
+    clockSkewMs: decoded.sentAt === null ? null : row.received_at - decoded.sentAt,
+    // A stage that is left from before says that this is a replay.
+    countsAsDuplicate: row.stage === null,
+  }));
+}
+
+/** The platform was heard, whatever it said. */
+async function noteArrival(tx: Tx, integration: IntegrationRow, work: readonly Work[]): Promise<void> {
+  const fromWebhook = work.filter(({ row }) => row.source === 'WEBHOOK' && row.stage === null);
+  if (fromWebhook.length === 0) return;
+  const at = Math.max(...fromWebhook.map(({ row }) => row.received_at));
+  await tx
+    .updateTable('integrations')
+    .set({ last_webhook_at: at })
+    .where('id', '=', integration.id)
+    .where((eb) => eb.or([eb('last_webhook_at', 'is', null), eb('last_webhook_at', '<', at)]))
+    .execute();
+}
+
+async function countAttempt({ logger, now }: BatchDeps, tx: Tx, row: InboxRow, error: unknown): Promise<void> {
+  const attempts = row.attempts + 1;
+  const backoff = BACKOFF_MS[attempts - 1];
+  const fields = { integrationId: row.integration_id, inboxId: row.id, attempts, err: error };
+  if (attempts < MAX_ATTEMPTS && backoff !== undefined) {
+    logger.warn(fields, 'A delivery broke the processing and will be tried again');
+    await postpone(tx, row.id, now() + backoff);
+    return;
+  }
+  logger.error(fields, 'A delivery broke the processing too often and was set aside');
+  // The error's text may quote the payload; its name cannot.
+  const name = error instanceof Error ? error.name : 'unknown error';
+  const reason = `the processing failed ${MAX_ATTEMPTS} times (${name})`;
+  await settleDead(tx, row.id, { stage: 'DELIVERY', reason, now: now() });
+}

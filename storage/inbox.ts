@@ -1,0 +1,176 @@
+import { sql } from 'kysely';
+import type { DeadLetterStage, EvidenceSource } from '../schema/words.ts';
+import type { Database, Tx } from './database.ts';
+import { countDuplicates } from './event-dedupe.ts';
+import { addToCounters } from './integration-counters.ts';
+import type { InboxRow } from './rows.ts';
+
+/** One delivery, authentic and as it came. */
+export interface Delivery {
+  readonly orgId: string;
+  readonly integrationId: string;
+  readonly source: EvidenceSource;
+  /** Milliseconds since the epoch. */
+  readonly receivedAt: number;
+  /** 16 bytes: minute, then hash (see pipeline/inbox/delivery-key.ts). */
+  readonly key: Uint8Array;
+  /** JSON object of lower-case names, without credentials and signatures. */
+  readonly headers: string;
+  readonly body: Uint8Array;
+}
+
+function compareKeys(a: Delivery, b: Delivery): number {
+  return Buffer.compare(a.key, b.key);
+}
+
+/**
+ * Stores those of these deliveries that were not seen in the last seven days; the others are counted.
+ *
+ * @returns for each whether it was new
+ */
+export async function insertDeliveries(
+  db: Database,
+  tx: Tx,
+  deliveries: readonly Delivery[],
+): Promise<readonly boolean[]> {
+  // A fixed order, so that two processes that were sent the same deliveries never wait for each other in a ring.
+  const firsts = new Map<string, Delivery>();
+  for (const delivery of deliveries) {
+    const name = Buffer.from(delivery.key).toString('latin1');
+    if (!firsts.has(name)) firsts.set(name, delivery);
+  }
+  const candidates = [...firsts.values()].toSorted(compareKeys);
+  const isNew = await db.bulkInsert(tx, {
+    table: 'dedupe',
+    columns: ['key', 'kind', 'ref', 'duplicates', 'seen_at'],
+    rows: candidates.map(({ key, receivedAt }) => [key, 'delivery', 0, 0, receivedAt]),
+    onConflictDoNothing: true,
+  });
+  const fresh = new Set(candidates.filter((_, at) => isNew[at] === true));
+  const arrived = deliveries.filter((delivery) => fresh.has(delivery));
+  if (arrived.length > 0) {
+    await db.bulkInsert(tx, {
+      table: 'inbox',
+      columns: [
+        'org_id',
+        'integration_id',
+        'received_at',
+        'source',
+        'delivery_key',
+        'headers',
+        'body',
+        'status',
+        'attempts',
+      ],
+      rows: arrived.map(({ orgId, integrationId, receivedAt, source, key, headers, body }) => [
+        orgId,
+        integrationId,
+        receivedAt,
+        source,
+        key,
+        headers,
+        body,
+        'PENDING',
+        0,
+      ]),
+    });
+  }
+  if (arrived.length < deliveries.length) {
+    const repeated = deliveries.filter((delivery) => !fresh.has(delivery));
+    await countDuplicates(
+      tx,
+      repeated.map(({ key }) => key),
+    );
+    const byIntegration = Map.groupBy(repeated, ({ integrationId }) => integrationId);
+    for (const [integrationId, group] of [...byIntegration].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+      await addToCounters(tx, integrationId, group[0]?.receivedAt ?? 0, { duplicates: group.length });
+    }
+  }
+  return deliveries.map((delivery) => fresh.has(delivery));
+}
+
+/** How many deliveries wait to be processed; stops counting at `cap`. */
+export async function countPending(db: Pick<Database, 'read'>, cap: number): Promise<number> {
+  const { rows } = await sql<{ count: number }>`
+    select count(*) as count from (select 1 from inbox where status = 'PENDING' limit ${cap}) as waiting`.execute(
+    db.read,
+  );
+  return Number(rows[0]?.count ?? 0);
+}
+
+/** Integrations that have deliveries to process at this instant. One index probe each, however long the backlog is. */
+export async function findIntegrationsWithWork(db: Pick<Database, 'read'>, now: number): Promise<readonly string[]> {
+  const { rows } = await sql<{ id: string }>`
+    select integrations.id as id from integrations where exists (
+      select 1 from inbox where inbox.integration_id = integrations.id and inbox.status = 'PENDING'
+        and (inbox.next_attempt_at is null or inbox.next_attempt_at <= ${now}))`.execute(db.read);
+  return rows.map(({ id }) => id);
+}
+
+/** An integration's next deliveries in order of arrival; those that wait for another attempt let the others pass. */
+export async function readDue(
+  db: Pick<Database, 'read'>,
+  integrationId: string,
+  now: number,
+  limit: number,
+): Promise<readonly InboxRow[]> {
+  return db.read
+    .selectFrom('inbox')
+    .selectAll()
+    .where('integration_id', '=', integrationId)
+    .where('status', '=', 'PENDING')
+    .where((eb) => eb.or([eb('next_attempt_at', 'is', null), eb('next_attempt_at', '<=', now)]))
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+}
+
+/** Which of these are still to be processed: another process may have been faster. */
+export async function stillPending(tx: Tx, ids: readonly number[]): Promise<ReadonlySet<number>> {
+  const rows = await tx
+    .selectFrom('inbox')
+    .select('id')
+    .where('id', 'in', ids)
+    .where('status', '=', 'PENDING')
+    .execute();
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** These became what they say. */
+export async function settleDone(tx: Tx, ids: readonly number[], now: number): Promise<void> {
+  if (ids.length === 0) return;
+  await tx
+    .updateTable('inbox')
+    .set({
+      status: 'DONE',
+      attempts: sql<number>`attempts + 1`,
+      next_attempt_at: null,
+      stage: null,
+      reason: null,
+      settled_at: now,
+    })
+    .where('id', 'in', ids)
+    .execute();
+}
+
+/** This one cannot be used as things are; it can be replayed. */
+export async function settleDead(
+  tx: Tx,
+  id: number,
+  { stage, reason, now }: { readonly stage: DeadLetterStage; readonly reason: string; readonly now: number },
+): Promise<void> {
+  await tx
+    .updateTable('inbox')
+    .set({ status: 'DEAD', attempts: sql<number>`attempts + 1`, next_attempt_at: null, stage, reason, settled_at: now })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** This one is to be tried again. @param at milliseconds since the epoch */
+export async function postpone(tx: Tx, id: number, at: number): Promise<void> {
+  await tx
+    .updateTable('inbox')
+    .set({ attempts: sql<number>`attempts + 1`, next_attempt_at: at })
+    .where('id', '=', id)
+    .execute();
+}
