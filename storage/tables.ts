@@ -82,7 +82,7 @@ export interface IntegrationsTable {
   last_event_at: number | null;
   last_sync_at: number | null;
   last_sync_state: string | null;
-  /** Code and message of what fails now; null when nothing does. */
+  /** AdapterErrorCode and message of what fails now; null when nothing does. */
   error_code: string | null;
   error_message: string | null;
   expected_silence_ms: number | null;

@@ -1,0 +1,224 @@
+import { type EventWriter, lockIntegration } from '../process/event-writer.ts';
+import type { EventDraft } from '../../adapter-kit/model.ts';
+import { DEVICE_STATES } from '../../schema/words.ts';
+import type { Database, Tx } from '../../storage/database.ts';
+import { zoneId } from '../../storage/ids.ts';
+import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
+import type { DeviceRecord, ListedClaim } from './device-record.ts';
+import { type FieldChange, fieldChanges, siteChange } from './field-changes.ts';
+import { type Change, writeChanges } from './changes.ts';
+import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
+import { healthDraft, judge, type Refresh, refreshStatus, telemetryText } from './listed-status.ts';
+import { createSiteResolver } from './site-resolver.ts';
+
+export interface ChunkContext {
+  readonly db: Database;
+  readonly events: EventWriter;
+  readonly integration: IntegrationRow;
+  /** When the listing started: the age of its claims. */
+  readonly startedAt: number;
+  /** Our clock now. */
+  readonly now: number;
+}
+
+/** What a chunk came to; a run adds them up. */
+export interface ChunkResult {
+  readonly added: number;
+  readonly updated: number;
+  readonly unmapped: number;
+  /** Health events written because what was listed differs from what we believed. */
+  readonly repaired: number;
+  /** Something was written that readers can see. */
+  readonly hasChanged: boolean;
+}
+
+type Known = Pick<
+  DeviceRow,
+  | 'id'
+  | 'content_hash'
+  | 'site_id'
+  | 'zone_id'
+  | 'removed_at'
+  | 'missed_syncs'
+  | 'state'
+  | 'state_reason'
+  | 'state_since'
+  | 'state_observed_at'
+  | 'state_vendor'
+  | 'last_seen_at'
+  | 'telemetry'
+>;
+
+const KNOWN = [
+  'id',
+  'content_hash',
+  'site_id',
+  'zone_id',
+  'removed_at',
+  'missed_syncs',
+  'state',
+  'state_reason',
+  'state_since',
+  'state_observed_at',
+  'state_vendor',
+  'last_seen_at',
+  'telemetry',
+] as const;
+
+/**
+ * Brings a part of a listing into the store, in the caller's transaction: new devices, changed fields, moves, returns,
+ * what the listing says about their state, and a record of each change. What is equal costs one read.
+ *
+ * @param records each device at most once; at most some hundred
+ */
+export async function applyChunk(
+  tx: Tx,
+  context: ChunkContext,
+  records: readonly DeviceRecord[],
+): Promise<ChunkResult> {
+  const { integration, now, startedAt } = context;
+  await lockIntegration(context.db, tx, integration.id);
+  const known = await knownDevices(
+    tx,
+    records.map(({ id }) => id),
+  );
+  const resolve = await createSiteResolver(tx, integration.id);
+
+  const added: WrittenDevice[] = [];
+  const touched: { readonly device: WrittenDevice; readonly before: Known; readonly sameContent: boolean }[] = [];
+  const refreshes: Refresh[] = [];
+  const drafts: EventDraft[] = [];
+  let unmapped = 0;
+
+  for (const record of records) {
+    const siteId = resolve(record.columns.vendor_org_id, record.columns.vendor_site_id);
+    if (siteId === null) unmapped += 1;
+    const zone = siteId === null || record.zone === null ? null : zoneId(siteId, record.zone.kind, record.zone.name);
+    const device: WrittenDevice = { record, siteId, zoneId: zone };
+    const before = known.get(record.id);
+    if (before === undefined) {
+      added.push(device);
+      continue;
+    }
+    const sameContent = before.content_hash === record.columns.content_hash;
+    const samePlace = before.site_id === siteId && before.zone_id === zone;
+    if (!sameContent || !samePlace || before.removed_at !== null || before.missed_syncs > 0) {
+      touched.push({ device, before, sameContent });
+    }
+    const verdict = judge(before, record, now, siteId !== null);
+    if (verdict.refresh !== null) refreshes.push(verdict.refresh);
+    if (verdict.claim !== null) drafts.push(healthDraft(record, before.state, verdict.claim));
+  }
+
+  const full = await fullRows(
+    tx,
+    touched.filter(({ sameContent }) => !sameContent).map(({ device }) => device.record.id),
+  );
+  const changes: Change[] = added.map((device) => change('ADDED', device, []));
+  for (const { device, before, sameContent } of touched) {
+    const row = full.get(device.record.id);
+    const fields = sameContent || row === undefined ? [] : [...fieldChanges(row, device.record.columns)];
+    changes.push(...changesOf(device, before, fields));
+  }
+
+  await insertZones(tx, context, [...added, ...touched.map(({ device }) => device)]);
+  await insertDevices(tx, context, added, (record) => firstStatus(record, startedAt));
+  await updateDevices(
+    tx,
+    context,
+    touched.map(({ device }) => device),
+  );
+  await replaceLists(
+    tx,
+    context,
+    touched.filter(({ sameContent }) => !sameContent).map(({ device }) => device.record),
+  );
+  await refreshStatus(tx, refreshes);
+  await writeChanges(tx, context, changes);
+  const written =
+    drafts.length === 0 ? { written: 0 } : await context.events.writeEvents(tx, integration, drafts, 'POLL', now);
+  const hasChanged = changes.length > 0 || refreshes.length > 0 || written.written > 0;
+  if (hasChanged) await bumpRevision(tx, integration.org_id);
+
+  const isUpdated = (entry: Change): boolean => entry.kind === 'UPDATED' || entry.kind === 'MOVED';
+  return {
+    added: changes.filter(({ kind }) => kind === 'ADDED' || kind === 'RESTORED').length,
+    updated: new Set(changes.filter(isUpdated).map(({ deviceId }) => deviceId)).size,
+    unmapped,
+    repaired: written.written,
+    hasChanged,
+  };
+}
+
+/** Moves the org's revision: every cache of what it has is void once the transaction is committed. */
+export async function bumpRevision(tx: Tx, orgId: string): Promise<void> {
+  await tx
+    .updateTable('orgs')
+    .set((eb) => ({ revision: eb('revision', '+', 1) }))
+    .where('id', '=', orgId)
+    .execute();
+}
+
+function change(kind: Change['kind'], device: WrittenDevice, fields: readonly FieldChange[]): Change {
+  return { kind, deviceId: device.record.id, siteId: device.siteId, fields };
+}
+
+function changesOf(device: WrittenDevice, before: Known, fields: readonly FieldChange[]): readonly Change[] {
+  const changes: Change[] = [];
+  if (before.removed_at !== null) changes.push(change('RESTORED', device, fields));
+  else if (fields.length > 0) changes.push(change('UPDATED', device, fields));
+  if (before.site_id !== device.siteId) {
+    changes.push(change('MOVED', device, [siteChange(before.site_id, device.siteId)]));
+  }
+  return changes;
+}
+
+/**
+ * What a device is believed to be before anything else was heard of it. Without a claim the belief is of no time at all,
+ * so that any event about it, however old, is news.
+ */
+function firstStatus(record: DeviceRecord, startedAt: number) {
+  const claim: ListedClaim = record.claim ?? { state: 'UNKNOWN', reason: null, vendorState: null, observedAt: 0 };
+  const seen = record.lastSeenAt ?? (claim.state === 'ONLINE' ? claim.observedAt : null);
+  return {
+    state: claim.state,
+    state_rank: DEVICE_STATES.indexOf(claim.state),
+    state_reason: claim.reason,
+    state_since: record.claim === null ? startedAt : claim.observedAt,
+    state_observed_at: claim.observedAt,
+    state_vendor: claim.vendorState,
+    last_seen_at: seen,
+    telemetry: telemetryText(null, record, startedAt),
+  };
+}
+
+async function knownDevices(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, Known>> {
+  if (ids.length === 0) return new Map();
+  const rows = await tx.selectFrom('devices').select(KNOWN).where('id', 'in', ids).execute();
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+async function fullRows(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, DeviceRow>> {
+  if (ids.length === 0) return new Map();
+  const rows = await tx.selectFrom('devices').selectAll().where('id', 'in', ids).execute();
+  return new Map(rows.map((row) => [row.id, row]));
+}
+
+async function insertZones(
+  tx: Tx,
+  { db, integration }: ChunkContext,
+  devices: readonly WrittenDevice[],
+): Promise<void> {
+  const zones = new Map<string, readonly unknown[]>();
+  for (const { record, siteId, zoneId: id } of devices) {
+    if (id === null || siteId === null || record.zone === null) continue;
+    zones.set(id, [id, integration.org_id, siteId, null, record.zone.name, record.zone.kind]);
+  }
+  if (zones.size === 0) return;
+  await db.bulkInsert(tx, {
+    table: 'zones',
+    columns: ['id', 'org_id', 'site_id', 'parent_id', 'name', 'kind'],
+    rows: [...zones.values()],
+    onConflictDoNothing: true,
+  });
+}

@@ -1,0 +1,182 @@
+import { hash } from 'node:crypto';
+import type { DeviceDraft, TelemetryDraft } from '../../adapter-kit/model.ts';
+import { normalizeMac } from '../../schema/scalars.ts';
+import type { DeviceState, StatusReason, ZoneKind } from '../../schema/words.ts';
+import { deviceId } from '../../storage/ids.ts';
+import type { DeviceRow } from '../../storage/rows.ts';
+
+/** Longest text kept of one field; platforms keep names well below, and indexes have their limits. */
+const MAX_TEXT = 500;
+/** Longest native id: it is part of unique indexes and of cursors. */
+export const MAX_NATIVE_ID = 300;
+/** Most tags, addresses, capabilities or further ids of one device; beyond it the vendor uses them for something else. */
+const MAX_LIST = 50;
+/** Longest search text; words beyond it are found by no one in practice. */
+const MAX_SEARCH_TEXT = 2_000;
+
+/** The columns of a device that a listing alone decides. */
+export type ListedColumns = Pick<
+  DeviceRow,
+  | 'native_id'
+  | 'vendor_org_id'
+  | 'vendor_site_id'
+  | 'parent_id'
+  | 'system'
+  | 'name'
+  | 'type'
+  | 'vendor_type'
+  | 'ip'
+  | 'hostname'
+  | 'manufacturer'
+  | 'model'
+  | 'firmware'
+  | 'serial_number'
+  | 'mac_addresses'
+  | 'capabilities'
+  | 'tags'
+  | 'warranty_expires_at'
+  | 'end_of_support_at'
+  | 'content_hash'
+  | 'search_text'
+>;
+
+/** What a listing claims about a device's state. */
+export interface ListedClaim {
+  readonly state: DeviceState;
+  readonly reason: StatusReason | null;
+  readonly vendorState: string | null;
+  readonly observedAt: number;
+}
+
+/** One device of a listing, in the store's words. */
+export interface DeviceRecord {
+  readonly id: string;
+  readonly columns: ListedColumns;
+  readonly macs: readonly string[];
+  readonly tags: readonly string[];
+  readonly externalIds: readonly { readonly namespace: string; readonly value: string }[];
+  readonly zone: { readonly name: string; readonly kind: ZoneKind } | null;
+  readonly claim: ListedClaim | null;
+  readonly telemetry: TelemetryDraft | null;
+  readonly lastSeenAt: number | null;
+}
+
+// PostgreSQL refuses NUL in text, and a cut text must not end in half a character.
+function clean(value: string | null | undefined): string | null {
+  if (value === null || value === undefined) return null;
+  const text = value.replaceAll('\0', '').trim();
+  if (text.length === 0) return null;
+  return text.length <= MAX_TEXT ? text : text.slice(0, MAX_TEXT).toWellFormed();
+}
+
+function instant(value: Date | null | undefined): number | null {
+  const at = value?.getTime();
+  return at === undefined || Number.isNaN(at) ? null : at;
+}
+
+function distinct(values: readonly (string | null)[]): string[] {
+  return [...new Set(values.filter((value) => value !== null))].slice(0, MAX_LIST);
+}
+
+function searchText(columns: Omit<ListedColumns, 'content_hash' | 'search_text'>, record: readonly string[]): string {
+  const words = [
+    columns.name,
+    columns.native_id,
+    columns.model,
+    columns.manufacturer,
+    columns.vendor_type,
+    columns.serial_number,
+    columns.hostname,
+    columns.ip,
+    ...record,
+  ];
+  return distinct(words).join(' ').toLowerCase().slice(0, MAX_SEARCH_TEXT).toWellFormed();
+}
+
+/** @returns why the draft cannot be stored, or null when it can */
+export function refusal(draft: DeviceDraft): string | null {
+  if (draft.nativeId.trim() === '') return 'it has no id';
+  if (draft.nativeId.includes('\0')) return 'its id contains a NUL character';
+  if (draft.nativeId.length > MAX_NATIVE_ID) return `its id is longer than ${MAX_NATIVE_ID} characters`;
+  return null;
+}
+
+/** Whose listing it is, and when it was asked for. */
+export interface ListingContext {
+  readonly integrationId: string;
+  readonly vendor: string;
+  /** When the listing started: claims without a time of their own are of then. */
+  readonly startedAt: number;
+}
+
+/**
+ * Turns what a platform listed into what the store keeps. The content hash covers all that an operator would call the
+ * device's data, and neither its status, nor its readings, nor our binding of its site.
+ */
+export function toRecord(draft: DeviceDraft, { integrationId, vendor, startedAt }: ListingContext): DeviceRecord {
+  const macs = distinct((draft.macAddresses ?? []).map(normalizeMac));
+  const tags = distinct((draft.tags ?? []).map(clean)).toSorted();
+  const externalIds = [
+    { namespace: `${vendor}:device-id`, value: draft.nativeId },
+    ...(draft.externalIds ?? []).flatMap((id) => {
+      const [namespace, value] = [clean(id.namespace), clean(id.value)];
+      return namespace === null || value === null ? [] : [{ namespace, value }];
+    }),
+  ].slice(0, MAX_LIST);
+  const zoneName = clean(draft.zone?.name);
+  const zone = zoneName === null || !draft.zone ? null : { name: zoneName, kind: draft.zone.kind };
+  const parent = draft.parentNativeId ?? null;
+  const content = {
+    native_id: draft.nativeId,
+    vendor_org_id: clean(draft.nativeOrgId) ?? '',
+    vendor_site_id: clean(draft.nativeSiteId) ?? '',
+    parent_id: parent === null || parent === draft.nativeId ? null : deviceId(integrationId, parent),
+    system: clean(draft.system),
+    name: clean(draft.name) ?? draft.nativeId,
+    type: draft.type,
+    vendor_type: clean(draft.vendorType),
+    ip: clean(draft.ip),
+    hostname: clean(draft.hostname),
+    manufacturer: clean(draft.manufacturer),
+    model: clean(draft.model),
+    firmware: clean(draft.firmware),
+    serial_number: clean(draft.serialNumber),
+    mac_addresses: JSON.stringify(macs),
+    capabilities: JSON.stringify(distinct([...(draft.capabilities ?? [])]).toSorted()),
+    tags: JSON.stringify(tags),
+    warranty_expires_at: instant(draft.warrantyExpiresAt),
+    end_of_support_at: instant(draft.endOfSupportAt),
+  };
+  const search = searchText(content, [
+    ...macs,
+    ...macs.map((mac) => mac.replaceAll(':', '')),
+    ...tags,
+    ...externalIds.map(({ value }) => value),
+  ]);
+  return {
+    id: deviceId(integrationId, draft.nativeId),
+    columns: {
+      ...content,
+      content_hash: hash('sha256', JSON.stringify([Object.values(content), externalIds, zone]), 'base64url'),
+      search_text: search,
+    },
+    macs,
+    tags,
+    externalIds,
+    zone,
+    claim: toClaim(draft, startedAt),
+    telemetry: draft.telemetry ?? null,
+    lastSeenAt: instant(draft.lastSeenAt),
+  };
+}
+
+function toClaim({ status }: DeviceDraft, startedAt: number): ListedClaim | null {
+  if (status === null) return null;
+  return {
+    state: status.state,
+    reason: status.reason,
+    vendorState: clean(status.vendorState),
+    // A platform whose clock is ahead must not lock the state against events that happen until then.
+    observedAt: Math.min(instant(status.observedAt) ?? startedAt, startedAt),
+  };
+}

@@ -1,0 +1,145 @@
+import { sql } from 'kysely';
+import type { EventDraft } from '../../adapter-kit/model.ts';
+import { DEVICE_STATES, type DeviceState, type Severity } from '../../schema/words.ts';
+import type { Tx } from '../../storage/database.ts';
+import type { DeviceRow } from '../../storage/rows.ts';
+import type { DeviceRecord, ListedClaim } from './device-record.ts';
+
+type Believed = Pick<
+  DeviceRow,
+  'id' | 'state' | 'state_reason' | 'state_since' | 'state_observed_at' | 'state_vendor' | 'last_seen_at' | 'telemetry'
+>;
+
+/** The live columns of one device as a listing leaves them. */
+export interface Refresh {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly since: number;
+  readonly observedAt: number;
+  readonly vendorState: string | null;
+  readonly lastSeenAt: number | null;
+  readonly telemetry: string | null;
+}
+
+/** What a listing means for the state of a device that is known. */
+export interface Judgement {
+  /** The claim that contradicts what we believe and is newer: to be written as an event, which moves the state. */
+  readonly claim: ListedClaim | null;
+  /** What is to be written beside it. */
+  readonly refresh: Refresh | null;
+}
+
+/** Readings as the store keeps them: those of the listing over those that came before, with their time. */
+export function telemetryText(
+  stored: string | null,
+  { telemetry }: Pick<DeviceRecord, 'telemetry'>,
+  observedAt: number,
+): string | null {
+  if (telemetry === null) return stored;
+  const before: Record<string, unknown> = stored === null ? {} : JSON.parse(stored);
+  const isSame = stored !== null && Object.entries(telemetry).every(([name, value]) => before[name] === value);
+  return isSame ? stored : JSON.stringify({ ...before, ...telemetry, observedAt });
+}
+
+/**
+ * Compares what was listed with what we believe. A claim of the same instant as ours is no news: an event that happened
+ * while the listing ran is at least as new as the listing's start and stays.
+ *
+ * @param isBound the device's site is bound to ours. The log takes no events of unbound sites, so their state moves
+ *   without one
+ */
+export function judge(before: Believed, record: DeviceRecord, now: number, isBound: boolean): Judgement {
+  const { claim } = record;
+  const news = claim !== null && claim.observedAt > before.state_observed_at ? claim : null;
+  const isChange = news !== null && news.state !== before.state;
+  const seen = record.lastSeenAt ?? (news?.state === 'ONLINE' ? news.observedAt : null);
+  const lastSeenAt = seen !== null && seen > (before.last_seen_at ?? 0) ? seen : before.last_seen_at;
+  const telemetry = telemetryText(before.telemetry, record, now);
+  const status = { state: before.state, reason: before.state_reason, since: before.state_since };
+  const isEvent = isChange && isBound;
+  if ((news === null || isEvent) && lastSeenAt === before.last_seen_at && telemetry === before.telemetry) {
+    return { claim: isEvent ? news : null, refresh: null };
+  }
+  const silent = news !== null && !isEvent ? news : null;
+  return {
+    claim: isEvent ? news : null,
+    refresh: {
+      id: before.id,
+      ...(silent !== null && isChange
+        ? { state: silent.state, reason: silent.reason, since: silent.observedAt }
+        : status),
+      observedAt: silent?.observedAt ?? before.state_observed_at,
+      vendorState: silent?.vendorState ?? before.state_vendor,
+      lastSeenAt,
+      telemetry,
+    },
+  };
+}
+
+/** Rows of one statement: few enough parameters for both engines, and few statement shapes. */
+const ROWS_PER_STATEMENT = 250;
+
+function rank(state: string): number {
+  return DEVICE_STATES.findIndex((known) => known === state);
+}
+
+/** Writes refreshes, some hundred in one statement, in order of id as every writer does. */
+export async function refreshStatus(tx: Tx, refreshes: readonly Refresh[]): Promise<void> {
+  const sorted = refreshes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  for (let from = 0; from < sorted.length; from += ROWS_PER_STATEMENT) {
+    // The casts give PostgreSQL the types that it cannot infer from parameters.
+    const rows = sorted
+      .slice(from, from + ROWS_PER_STATEMENT)
+      .map(
+        (row) =>
+          sql`(${row.id}, ${row.state}, cast(${rank(row.state)} as bigint), cast(${row.reason} as text), cast(${row.since} as bigint), cast(${row.observedAt} as bigint), cast(${row.vendorState} as text), cast(${row.lastSeenAt} as bigint), cast(${row.telemetry} as text))`,
+      );
+    await sql`
+      with fresh (id, state, rank, reason, since, observed_at, vendor, seen_at, telemetry) as (values ${sql.join(rows)})
+      update devices set state = fresh.state, state_rank = fresh.rank, state_reason = fresh.reason,
+        state_since = fresh.since, state_observed_at = fresh.observed_at, state_vendor = fresh.vendor,
+        last_seen_at = fresh.seen_at, telemetry = fresh.telemetry
+      from fresh where devices.id = fresh.id`.execute(tx);
+  }
+}
+
+const SEVERITY: Readonly<Record<DeviceState, Severity>> = {
+  OFFLINE: 'WARNING',
+  DEGRADED: 'WARNING',
+  UNKNOWN: 'NOTICE',
+  ONLINE: 'NOTICE',
+};
+
+const WORD: Readonly<Record<DeviceState, string>> = {
+  OFFLINE: 'is offline',
+  DEGRADED: 'has a fault',
+  UNKNOWN: 'is in an unknown state',
+  ONLINE: 'is online',
+};
+
+/** The event that says what a listing found. */
+export function healthDraft(record: DeviceRecord, before: string, claim: ListedClaim): EventDraft {
+  return {
+    vendorEventId: null,
+    family: 'HEALTH',
+    type: `health.${claim.state.toLowerCase()}`,
+    vendorCode: claim.vendorState,
+    severity: SEVERITY[claim.state],
+    occurredAt: new Date(claim.observedAt),
+    nativeOrgId: record.columns.vendor_org_id,
+    nativeSiteId: record.columns.vendor_site_id,
+    nativeDeviceId: record.columns.native_id,
+    claim: {
+      state: claim.state,
+      reason: claim.reason,
+      vendorState: claim.vendorState,
+      observedAt: new Date(claim.observedAt),
+    },
+    isLifeSign: claim.state === 'ONLINE',
+    telemetry: record.telemetry,
+    summary: `${record.columns.name} ${WORD[claim.state]} (was ${before}), found by reading the inventory`,
+    details: {},
+    raw: null,
+  };
+}
