@@ -1,4 +1,4 @@
-import { clientKey } from './aliases.ts';
+import { clientKey } from './source-keys.ts';
 import type { FetchedField } from './compile-plan.ts';
 import { isOneOf, type Place } from './locate.ts';
 import { type AnswerError, type ResponsePath, TransportError } from './transport.ts';

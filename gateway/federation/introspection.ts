@@ -6,7 +6,7 @@ import {
   Kind,
   type OperationDefinitionNode,
 } from 'graphql';
-import { sourceKey } from './aliases.ts';
+import type { SourceKeys } from './source-keys.ts';
 import type { Tree } from './tree.ts';
 
 /** Answers `__schema` and `__type` among the root fields of an operation from the public schema. */
@@ -16,7 +16,7 @@ export function introspectionFields(
   fragments: readonly FragmentDefinitionNode[],
   operation: OperationDefinitionNode,
   variables: Readonly<Record<string, unknown>>,
-  machinery: ReadonlySet<string>,
+  sourceKey: SourceKeys,
 ): Tree {
   const fields = [...rootFields.values()]
     .flat()
@@ -32,7 +32,6 @@ export function introspectionFields(
     variableValues: variables,
   });
   const answer: Tree = {};
-  for (const field of fields)
-    answer[sourceKey(field, machinery)] = result.data?.[field.alias?.value ?? field.name.value];
+  for (const field of fields) answer[sourceKey(field)] = result.data?.[field.alias?.value ?? field.name.value];
   return answer;
 }

@@ -5,6 +5,7 @@ import {
   getVariableValues,
   isAbstractType,
   TypeInfo,
+  type SelectionNode,
   visitWithTypeInfo,
   type GraphQLError,
   type FieldNode,
@@ -16,7 +17,7 @@ import {
   print,
   visit,
 } from 'graphql';
-import { replaceAliases, sourceKey } from './aliases.ts';
+
 import {
   compilePlan,
   compileSubscriptionPlan,
@@ -28,6 +29,7 @@ import type { Generation } from './generation.ts';
 import { introspectionFields } from './introspection.ts';
 import type { ObjectShape } from './object-shape.ts';
 import { resumable, type Resumption } from './resumption.ts';
+import { type SourceKeys, sourceKeysOf, withSourceKeys } from './source-keys.ts';
 import { collectFields, objectShape, type ShapeSource } from './shapes.ts';
 import type { Tree } from './tree.ts';
 
@@ -39,6 +41,8 @@ export class Operation {
   readonly definition: OperationDefinitionNode;
   /** What is asked for depends on who asks, not only on what they may see. */
   readonly isPersonal: boolean;
+  /** Where a field's value stands in the tree. */
+  readonly sourceKey: SourceKeys;
   readonly rootType: GraphQLObjectType;
   /** How a subscription goes on after an interruption; null when its root field cannot, and for other operations. */
   readonly resumption: Resumption | null;
@@ -57,6 +61,7 @@ export class Operation {
     const rootType = generation.schema.getRootType(definition.operation);
     if (rootType === undefined || rootType === null) throw new Error(`the schema has no ${definition.operation} type`);
     this.rootType = rootType;
+    this.sourceKey = sourceKeysOf(document, generation.machinery);
     this.#fragments = new Map(
       document.definitions.flatMap((each) => (each.kind === Kind.FRAGMENT_DEFINITION ? [[each.name.value, each]] : [])),
     );
@@ -67,11 +72,6 @@ export class Operation {
 
   get schema(): GraphQLSchema {
     return this.#generation.schema;
-  }
-
-  /** Where a field's value stands in the tree. */
-  keyOf(node: FieldNode): string {
-    return sourceKey(node, this.#generation.machinery);
   }
 
   /** Variables as the spec coerces them, or what is wrong with them. */
@@ -123,7 +123,7 @@ export class Operation {
       [...this.#fragments.values()],
       this.definition,
       variables,
-      this.#generation.machinery,
+      this.sourceKey,
     );
   }
 
@@ -133,12 +133,16 @@ export class Operation {
   }
 
   #shapeSource(conditions: Readonly<Record<string, unknown>>): ShapeSource {
-    const { schema, machinery } = this.#generation;
-    return { schema, machinery, conditions: { ...conditions }, fragments: this.#fragments };
+    return {
+      schema: this.#generation.schema,
+      sourceKey: this.sourceKey,
+      conditions: { ...conditions },
+      fragments: this.#fragments,
+    };
   }
 
   async #makePlan(): Promise<ExecutableNode | null> {
-    const text = printForPlanner(this.#generation.schema, this.document, this.definition, this.#generation.machinery);
+    const text = printForPlanner(this.#generation.schema, this.document, this.definition, this.sourceKey);
     if (text === null) return null;
     const plan = await this.#generation.planner.plan(text);
     return plan === null ? null : compilePlan(plan, this.#generation);
@@ -149,7 +153,7 @@ export class Operation {
       this.#generation.schema,
       this.document,
       this.definition,
-      this.#generation.machinery,
+      this.sourceKey,
       (each) => this.resumption?.document(each) ?? each,
     );
     const plan = text === null ? null : await this.#generation.planner.plan(text);
@@ -163,7 +167,7 @@ function conditionNames(document: DocumentNode): readonly string[] {
   const names = new Set<string>();
   visit(document, {
     Directive(node) {
-      if (node.name.value !== 'skip' && node.name.value !== 'include') return;
+      if (!isCondition(node.name.value)) return;
       for (const { value } of node.arguments ?? []) if (value.kind === Kind.VARIABLE) names.add(value.name.value);
     },
   });
@@ -180,7 +184,7 @@ function printForPlanner(
   schema: GraphQLSchema,
   document: DocumentNode,
   definition: OperationDefinitionNode,
-  machinery: ReadonlySet<string>,
+  sourceKey: SourceKeys,
   adapt: (document: DocumentNode) => DocumentNode = (adapted) => adapted,
 ): string | null {
   const definitions = document.definitions.filter(
@@ -193,6 +197,7 @@ function printForPlanner(
     visitWithTypeInfo(types, {
       Field: {
         enter(node) {
+          if (isLeftOut(node)) return null;
           if (node.name.value === '__schema' || node.name.value === '__type') return TYPENAME;
           if (node.name.value !== '__typename') needsFetch = true;
           return undefined;
@@ -203,9 +208,26 @@ function printForPlanner(
           return { ...node, selectionSet: { ...node.selectionSet, selections } };
         },
       },
+      InlineFragment: (node) => (isLeftOut(node) ? null : undefined),
+      FragmentSpread: (node) => (isLeftOut(node) ? null : undefined),
+      SelectionSet: {
+        leave: (node) => (node.selections.length === 0 ? { ...node, selections: [TYPENAME] } : undefined),
+      },
     }),
   );
-  return needsFetch ? print(adapt(replaceAliases(planned, machinery))) : null;
+  return needsFetch ? print(adapt(withSourceKeys(planned, sourceKey))) : null;
+}
+
+/** The planner gives up when nothing is left to plan, so what is left out for good never gets there. */
+function isLeftOut(node: SelectionNode): boolean {
+  return (node.directives ?? []).some(({ name, arguments: [argument] = [] }) => {
+    const value = argument?.value;
+    return value?.kind === Kind.BOOLEAN && value.value === (name.value === 'skip') && isCondition(name.value);
+  });
+}
+
+function isCondition(directive: string): boolean {
+  return directive === 'skip' || directive === 'include';
 }
 
 const TYPENAME: FieldNode = { kind: Kind.FIELD, name: { kind: Kind.NAME, value: '__typename' } };

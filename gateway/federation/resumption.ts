@@ -62,7 +62,7 @@ export function resumable(operation: Operation): Resumption | null {
   if (withCursor.length === 0) return null;
   const afterType = parseType(String(field.args.find(({ name }) => name === 'after')?.type));
   const item = (data: unknown): Tree | null => {
-    const value = isTree(data) ? data[operation.keyOf(root)] : null;
+    const value = isTree(data) ? data[operation.sourceKey(root)] : null;
     return isTree(value) ? value : null;
   };
   const afterVariable = variableOnlyUsedFor(root, operation);

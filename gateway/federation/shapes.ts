@@ -17,7 +17,6 @@ import {
   Kind,
   type SelectionSetNode,
 } from 'graphql';
-import { sourceKey } from './aliases.ts';
 import {
   type Complete,
   completeField,
@@ -27,14 +26,15 @@ import {
   completeNullable,
 } from './completion.ts';
 import { type FieldShape, ObjectShape } from './object-shape.ts';
+import type { SourceKeys } from './source-keys.ts';
 import { isTree } from './tree.ts';
 
 /** What shapes of one operation are made from. */
 export interface ShapeSource {
   readonly schema: GraphQLSchema;
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
-  /** Field names that are not to be hidden by aliases, see `sourceKey`. */
-  readonly machinery: ReadonlySet<string>;
+  /** Where each field stands in the tree. */
+  readonly sourceKey: SourceKeys;
   /** Values of the variables that @skip and @include use. */
   readonly conditions: Readonly<Record<string, unknown>>;
 }
@@ -107,13 +107,13 @@ function fieldShape(
     return { key, source: '', constant: JSON.stringify(parent.name), complete: completeNullable(() => undefined) };
   // The two meta fields are executed against the public schema and stand complete in the tree.
   if (name === '__schema' || name === '__type')
-    return { key, source: sourceKey(node, source.machinery), constant: null, complete: completeField };
+    return { key, source: source.sourceKey(node), constant: null, complete: completeField };
   const definition = parent.getFields()[name];
   if (definition === undefined) throw new Error(`field ${parent.name}.${name} passed validation and does not exist`);
   const selections = nodes.flatMap((each) => each.selectionSet ?? []);
   return {
     key,
-    source: sourceKey(node, source.machinery),
+    source: source.sourceKey(node),
     constant: null,
     complete: completeType(source, definition.type, selections, `${parent.name}.${name}`),
   };
