@@ -49,7 +49,7 @@ export interface Simulator {
   calls?(): number;
   /**
    * From now on the platform says these words of the device, as a firmware would that is newer than our tables, and it
-   * reports a change of state in its own way.
+   * reports a change of state in its own way. Members that are absent go back to the usual words.
    */
   setWords?(nativeId: string, words: { readonly type?: string; readonly state?: string }): void;
   /** A gentle stream of real changes, one every so many milliseconds, until the platform is closed; 0 stops it. */
