@@ -39,15 +39,45 @@ export function eachEngine(title: string, suite: (open: OpenTestDatabase, engine
       for (const cleanup of cleanups.splice(0)) await cleanup();
     });
     suite(async () => {
-      const store = await createTestStore(engine);
-      const db = await openDatabase(store.options);
-      atEnd(async () => {
-        await db.close();
-        await store.remove();
-      }, cleanups);
+      const { db, cleanup } = await openFresh(engine);
+      atEnd(cleanup, cleanups);
       return db;
     }, engine);
   });
+}
+
+/** Schemas of this file's tests that were emptied again: making the tables takes longer than most tests. */
+const emptied: string[] = [];
+
+async function openFresh(engine: Database['engine']): Promise<{ db: Database; cleanup: () => Promise<void> }> {
+  const store = await createTestStore(engine);
+  const schema = engine === 'postgres' ? (emptied.pop() ?? newId('test')) : undefined;
+  const db = await openDatabase({ ...store.options, schema });
+  const cleanup = async () => {
+    await db.close();
+    if (schema === undefined) return store.remove();
+    await runOnPostgres(store.options.url, emptyTables(schema));
+    emptied.push(schema);
+  };
+  return { db, cleanup };
+}
+
+function emptyTables(schema: string): string {
+  return `
+    do $$ declare name text; begin
+      for name in select tablename from pg_tables where schemaname = '${schema}' and tablename not like 'kysely%'
+        and tablename <> 'sequence_heads'
+      loop execute format('delete from ${schema}.%I', name); end loop;
+    end $$;
+    update ${schema}.sequence_heads set value = 0;
+    select setval(pg_get_serial_sequence('${schema}.inbox', 'id'), 1, false)`;
+}
+
+async function runOnPostgres(url: string, statements: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(statements);
+  await client.end();
 }
 
 /** A place for one store, empty. `remove` it after closing what was opened there. */
@@ -63,12 +93,7 @@ export async function createTestStore(engine: Database['engine']): Promise<TestS
   const schema = newId('test');
   return {
     options: { url, schema, logger: silent, maxConnections: MAX_CONNECTIONS },
-    async remove() {
-      const client = new Client({ connectionString: url });
-      await client.connect();
-      await client.query(`drop schema if exists ${schema} cascade`);
-      await client.end();
-    },
+    remove: () => runOnPostgres(url, `drop schema if exists ${schema} cascade`),
   };
 }
 

@@ -40,8 +40,7 @@ export class PostgresSession implements DatabaseConnection {
     }
   }
 
-  // eslint-disable-next-line require-yield
-  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+  streamQuery(): never {
     throw new StorageError('QUERY', 'streaming is not supported; read pages by key');
   }
 

@@ -14,6 +14,7 @@ import { createCheckpointer } from './checkpointer.ts';
 import { bulkInsertIntoSqlite } from './sqlite-bulk-insert.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
+import { retryWhileBusy } from './sqlite-driver.ts';
 import { toSqliteError } from './sqlite-error.ts';
 
 /** Before it, two connections that write and checkpoint at once could corrupt the file (sqlite.org/wal.html#walresetbug). */
@@ -21,9 +22,6 @@ const OLDEST_SQLITE = [3, 51, 3] as const;
 const CACHE_KIB = 65_536;
 /** Reads meet a lock only while another process recovers the log. */
 const READ_BUSY_TIMEOUT_MS = 5_000;
-/** For opening and migrating, when another process may do the same; later writers wait outside SQLite. */
-const START_BUSY_TIMEOUT_MS = 10_000;
-
 export interface SqliteOptions {
   /** Path of the database; its directory is made when it is missing. */
   readonly file: string;
@@ -39,11 +37,11 @@ export async function openSqlite({ file, logger, transactions: limits }: SqliteO
   try {
     assertVersion(writing);
     // WAL lets readers go on while somebody writes. FULL: a commit that was answered survives a power cut.
-    writing.exec('pragma journal_mode=wal; pragma synchronous=full; pragma wal_autocheckpoint=0');
+    await retryWhileBusy(() => writing.exec('pragma journal_mode=wal'));
+    writing.exec('pragma synchronous=full; pragma wal_autocheckpoint=0');
     tune(writing);
-    assertSound(writing, file);
+    await retryWhileBusy(() => assertSound(writing, file));
     await migrate(writer, 'sqlite');
-    writing.exec('pragma busy_timeout=0');
     chmodSync(file, 0o600);
   } catch (error) {
     writing.close();
@@ -64,7 +62,7 @@ export async function openSqlite({ file, logger, transactions: limits }: SqliteO
     await read.destroy();
     reading.close();
     try {
-      writing.exec(`pragma busy_timeout=${START_BUSY_TIMEOUT_MS}; pragma wal_checkpoint(truncate)`);
+      writing.exec('pragma wal_checkpoint(truncate)');
     } catch (error) {
       // The log stays and is read at the next start: nothing is lost.
       logger.warn({ err: error }, 'The write-ahead log could not be truncated');
@@ -109,7 +107,7 @@ function makeWritable(file: string): void {
 
 function openConnection(file: string): SqliteConnection {
   try {
-    return new SqliteConnection(new DatabaseSync(file, { timeout: START_BUSY_TIMEOUT_MS }));
+    return new SqliteConnection(new DatabaseSync(file));
   } catch (error) {
     const failure = toSqliteError(error);
     throw failure.code === 'IO' || failure.code === 'READ_ONLY'

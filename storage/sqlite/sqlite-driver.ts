@@ -3,9 +3,9 @@ import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kys
 import { StorageError } from '../storage-error.ts';
 import type { SqliteConnection } from './sqlite-connection.ts';
 
-/** How long a transaction waits for a writer in another process, or for the checkpointer, in milliseconds. */
-const BEGIN_TIMEOUT_MS = 5_000;
-const BEGIN_RETRY_MS = 5;
+/** How long a writer waits for its turn while another process has it, in milliseconds. */
+const BUSY_TIMEOUT_MS = 10_000;
+const BUSY_RETRY_MS = 5;
 
 /** What Kysely sees of the handle for the length of one transaction. */
 export class SqliteSession implements DatabaseConnection {
@@ -28,11 +28,12 @@ export class SqliteSession implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    return this.step((connection) => toQueryResult<R>(connection.query(query.sql, query.parameters)));
+    const run = () => this.step((connection) => toQueryResult<R>(connection.query(query.sql, query.parameters)));
+    // Inside a transaction nobody can be in the way: it began with the write lock.
+    return this.connection.isInTransaction ? run() : retryWhileBusy(run);
   }
 
-  // eslint-disable-next-line require-yield
-  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+  streamQuery(): never {
     throw new StorageError('QUERY', 'streaming is not supported; read pages by key');
   }
 
@@ -76,7 +77,7 @@ export function createWriterDriver(connection: SqliteConnection): Driver {
       owner = new SqliteSession(connection);
       return owner;
     },
-    beginTransaction: () => beginImmediate(connection),
+    beginTransaction: () => retryWhileBusy(() => connection.exec('begin immediate')),
     async commitTransaction(session) {
       asSession(session).step((open) => open.exec('commit'));
       asSession(session).end();
@@ -100,17 +101,21 @@ export function asSession(connection: DatabaseConnection): SqliteSession {
   throw new StorageError('QUERY', 'the transaction belongs to another database');
 }
 
-/** Waits outside SQLite: its own busy timeout would stop the whole process. */
-async function beginImmediate(connection: SqliteConnection): Promise<void> {
-  for (let waitedMs = 0; ; waitedMs += BEGIN_RETRY_MS) {
+/**
+ * Waits for other processes, and for the checkpointer, outside SQLite: its own busy timeout would stop the whole process.
+ *
+ * @throws StorageError `BUSY` after BUSY_TIMEOUT_MS
+ */
+export async function retryWhileBusy<T>(attempt: () => T): Promise<T> {
+  const giveUpAt = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
     try {
-      connection.exec('begin immediate');
-      return;
+      return attempt();
     } catch (error) {
       const isBusy = error instanceof StorageError && error.code === 'BUSY';
-      if (!isBusy || waitedMs >= BEGIN_TIMEOUT_MS) throw error;
-      await delay(BEGIN_RETRY_MS);
+      if (!isBusy || performance.now() >= giveUpAt) throw error;
     }
+    await delay(BUSY_RETRY_MS);
   }
 }
 
