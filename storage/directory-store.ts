@@ -6,7 +6,7 @@ import type { Database } from './database.ts';
 import { createIntegrationVitals, type IntegrationVitals } from './directory-store-vitals.ts';
 import { createDirectoryWriter, type DirectoryWriter } from './directory-store-write.ts';
 import type { ExternalIdRow, IntegrationRow, OrgRow, SecretRow, SiteBindingRow, SiteRow, ZoneRow } from './rows.ts';
-import { ALWAYS, isGiven, isOneOf, matchesText, type TextFilter } from './sql-conditions.ts';
+import { ALWAYS, isGiven, isOneOf, matchesText, NEVER, type TextFilter } from './sql-conditions.ts';
 
 export interface DirectoryStoreOptions {
   readonly db: Database;
@@ -253,7 +253,12 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
         .where('owner_kind', '=', kind)
         .where(isOneOf('external_ids.owner_id', ownerIds))
         .where(
-          kind === 'site' ? visibleAtSite(access, 'external_ids', 'owner_id') : visibleInOrg(access, 'external_ids'),
+          // Of its org, a site-limited principal learns the name.
+          kind === 'site'
+            ? visibleAtSite(access, 'external_ids', 'owner_id')
+            : access.siteIds === null
+              ? visibleInOrg(access, 'external_ids')
+              : NEVER,
         )
         .orderBy('namespace')
         .orderBy('value')

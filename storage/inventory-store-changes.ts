@@ -30,6 +30,8 @@ export interface InventoryChange {
   readonly row: InventoryChangeRow;
   readonly kind: string;
   readonly fields: readonly FieldChange[];
+  /** Where to go on after it. */
+  readonly cursor: () => string;
 }
 
 export interface InventoryChanges {
@@ -38,7 +40,6 @@ export interface InventoryChanges {
   readonly hasPreviousPage: boolean;
   /** The client's copy cannot be continued: see `resetRequired` of the API. */
   readonly isResetRequired: boolean;
-  readonly cursorOf: (change: InventoryChange) => string;
   /** After the last change; on an empty page where to go on from all the same. */
   readonly endCursor: string;
 }
@@ -73,7 +74,7 @@ function visibleChange(access: AccessScope): Condition {
 const isMove = sql<SqlBool>`inventory_changes.kind = 'MOVED'`;
 
 /** To who sees only some sites, a move over their border is an arrival or a departure, and the other side has no name. */
-function asSeen(row: InventoryChangeRow, { siteIds }: AccessScope): InventoryChange {
+function asSeen(row: InventoryChangeRow, { siteIds }: AccessScope): Pick<InventoryChange, 'row' | 'kind' | 'fields'> {
   const fields = FieldChanges.parse(JSON.parse(row.fields));
   const move = fields.find(({ name }) => name === 'site');
   if (siteIds === null || move === undefined) return { row, kind: row.kind, fields };
@@ -114,7 +115,6 @@ export async function readInventoryChanges(
       hasNextPage: false,
       hasPreviousPage: false,
       isResetRequired: true,
-      cursorOf: ({ row }) => seal(row.seq),
       endCursor: seal(head),
     };
   }
@@ -128,7 +128,7 @@ export async function readInventoryChanges(
     .orderBy('seq')
     .limit(page.first + 1)
     .execute();
-  const changes = rows.slice(0, page.first).map((row) => asSeen(row, access));
+  const changes = rows.slice(0, page.first).map((row) => ({ ...asSeen(row, access), cursor: () => seal(row.seq) }));
   const hasNextPage = rows.length > page.first;
   const end = changes.at(-1)?.row.seq ?? (hasNextPage ? start.seq : Math.max(head, start.seq));
   return {
@@ -136,7 +136,6 @@ export async function readInventoryChanges(
     hasNextPage,
     hasPreviousPage: page.after !== null,
     isResetRequired: false,
-    cursorOf: ({ row }) => seal(row.seq),
     endCursor: seal(end),
   };
 }

@@ -76,14 +76,28 @@ export async function countHealth(
   return new Map(rows.map((row) => [row.parent, toHealth(row)]));
 }
 
+/** Whose list a count belongs to; null for one list alone, whose results have the key ''. */
+export type ParentColumn = 'org_id' | 'site_id' | 'parent_id' | null;
+
 export interface Counter {
-  total(matching: Condition): Promise<number>;
-  facet(matching: Condition, field: DeviceFacetField, limit: number): Promise<readonly FacetBucket[]>;
+  /** By parent; parents without devices are absent. */
+  totals(matching: Condition, parent: ParentColumn): Promise<ReadonlyMap<string, number>>;
+  /** By parent. @throws GraphQLError BAD_USER_INPUT for a bad limit */
+  facets(
+    matching: Condition,
+    parent: ParentColumn,
+    field: DeviceFacetField,
+    limit: number,
+  ): Promise<ReadonlyMap<string, readonly FacetBucket[]>>;
   /** @throws GraphQLError BAD_USER_INPUT for bad fields or too many rows */
   aggregate(matching: Condition, fields: readonly DeviceFacetField[]): Promise<readonly AggregateRow[]>;
 }
 
-/** `stop sensor` for STOP_SENSOR, as people read it. */
+function parentValue(parent: ParentColumn): RawBuilder<string> {
+  return parent === null ? sql<string>`''` : sql<string>`${sql.ref(`devices.${parent}`)}`;
+}
+
+/** `Camera` for CAMERA. */
 function inWords(value: string): string {
   return value.charAt(0) + value.slice(1).toLowerCase().replaceAll('_', ' ');
 }
@@ -141,25 +155,35 @@ export function createCounter(db: Kysely<Tables>, vendors: readonly InventoryVen
   }
 
   return {
-    async total(matching) {
-      const { rows } = await sql<{ total: number }>`select count(*) as "total" from devices where ${matching}`.execute(
-        db,
-      );
-      return rows[0]?.total ?? 0;
+    async totals(matching, parent) {
+      const { rows } = await sql<{ parent: string; total: number }>`
+        select ${parentValue(parent)} as "parent", count(*) as "total"
+        from devices where ${matching} group by 1`.execute(db);
+      return new Map(rows.map((row) => [row.parent, row.total]));
     },
 
-    async facet(matching, field, limit) {
+    async facets(matching, parent, field, limit) {
       if (limit < 1 || limit > MAX_FACET_BUCKETS) {
         throw fault('BAD_USER_INPUT', `limit must be 1 to ${MAX_FACET_BUCKETS}.`);
       }
-      const { rows } = await sql<{ key: string; total: number }>`
-        select ${expressions[field]} as "key", count(*) as "total"
-        from ${source([field])} where ${matching} group by 1 order by 2 desc, 1 limit ${limit}`.execute(db);
-      const label = await labels(
-        field,
-        rows.map(({ key }) => key),
+      const counts = sql`
+        select ${parentValue(parent)} as "parent", ${expressions[field]} as "key", count(*) as "total"
+        from ${source([field])} where ${matching} group by 1, 2`;
+      const { rows } = await sql<{ parent: string; key: string; total: number }>`
+        select * from (
+          select counts.*, row_number() over (partition by "parent" order by "total" desc, "key") as "place"
+          from (${counts}) as counts
+        ) as placed where "place" <= ${limit} order by "place"`.execute(db);
+      const label = await labels(field, [...new Set(rows.map(({ key }) => key))]);
+      const groups = Map.groupBy(rows, (row) => row.parent);
+      return new Map(
+        groups
+          .entries()
+          .map(([id, buckets]) => [
+            id,
+            buckets.map(({ key, total }) => ({ key, label: key === '' ? 'None' : label(key), count: total })),
+          ]),
       );
-      return rows.map(({ key, total }) => ({ key, label: key === '' ? 'None' : label(key), count: total }));
     },
 
     async aggregate(matching, fields) {

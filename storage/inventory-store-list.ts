@@ -63,14 +63,20 @@ export interface InventoryLists {
   page(access: AccessScope, args: DeviceListArgs): Promise<Page<DeviceRow>>;
   /** The same page of each parent's devices, by parent; one statement while `after` is absent. */
   pages(access: AccessScope, args: DeviceListArgs, parent: DeviceParent): Promise<ReadonlyMap<string, Page<DeviceRow>>>;
-  totalCount(access: AccessScope, selection: DeviceSelection, parent: DeviceParent | null): Promise<number>;
-  facet(
+  /** By parent, every parent present; without parents one count with the key ''. */
+  totals(
+    access: AccessScope,
+    selection: DeviceSelection,
+    parent: DeviceParent | null,
+  ): Promise<ReadonlyMap<string, number>>;
+  /** By parent, as `totals`. @throws GraphQLError BAD_USER_INPUT */
+  facets(
     access: AccessScope,
     selection: DeviceSelection,
     parent: DeviceParent | null,
     field: DeviceFacetField,
     limit: number,
-  ): Promise<readonly FacetBucket[]>;
+  ): Promise<ReadonlyMap<string, readonly FacetBucket[]>>;
   aggregate(
     access: AccessScope,
     selection: DeviceSelection,
@@ -151,25 +157,21 @@ export function createInventoryLists(
       return new Map(parent.ids.map((id) => [id, found.get(id) ?? emptyPage<DeviceRow>(page)]));
     },
 
-    totalCount: (access, selection, parent) =>
-      read(
-        access,
-        selection,
-        parent,
-        'total',
-        (matching) => counter.total(matching),
-        () => 0,
-      ),
+    async totals(access, selection, parent) {
+      const column = parent?.column ?? null;
+      const load = (matching: Condition) => counter.totals(matching, column);
+      const found = await read(access, selection, parent, 'totals', load, (counts) => counts.size);
+      return new Map((parent?.ids ?? ['']).map((id) => [id, found.get(id) ?? 0]));
+    },
 
-    facet: (access, selection, parent, field, limit) =>
-      read(
-        access,
-        selection,
-        parent,
-        ['facet', field, limit],
-        (matching) => counter.facet(matching, field, limit),
-        (buckets) => buckets.length,
-      ),
+    async facets(access, selection, parent, field, limit) {
+      const column = parent?.column ?? null;
+      const load = (matching: Condition) => counter.facets(matching, column, field, limit);
+      const found = await read(access, selection, parent, ['facets', field, limit], load, (facets) =>
+        facets.values().reduce((sum, buckets) => sum + buckets.length, 0),
+      );
+      return new Map((parent?.ids ?? ['']).map((id) => [id, found.get(id) ?? []]));
+    },
 
     aggregate: (access, selection, fields) =>
       read(

@@ -1,4 +1,4 @@
-import { type SqlBool, sql } from 'kysely';
+import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { AdapterErrorCode } from '../adapter-kit/adapter-error.ts';
 import type { AccessScope } from '../schema/principal.ts';
 import type { UserError, UserErrorCode } from '../schema/words.ts';
@@ -10,7 +10,7 @@ import {
   type DeviceSelection,
   type InventoryVendor,
 } from './inventory-store-scope.ts';
-import { ALWAYS, all, any, type Condition, isGiven, isOneOf } from './sql-conditions.ts';
+import { ALWAYS, all, type Condition, isGiven, isOneOf } from './sql-conditions.ts';
 
 /** More integrations than this no answer lists one by one; those that fail come first. */
 const MAX_SOURCES = 1_000;
@@ -80,13 +80,27 @@ function freshnessOf(row: SourceRow, error: UserError | null, oldest: number): S
   return row.listed_at < oldest ? 'STALE' : 'FRESH';
 }
 
+function toReport(row: SourceRow, at: number, oldest: number): SourceReport {
+  const error = errorOf(row);
+  return {
+    integrationId: row.id,
+    freshness: freshnessOf(row, error, oldest),
+    observedAt: row.listed_at,
+    ageSeconds: row.listed_at === null ? null : Math.max(0, Math.round((at - row.listed_at) / 1_000)),
+    error,
+  };
+}
+
 export interface SourceReader {
-  /** The integrations that rows of this selection can come from, those that fail first, then by name. */
+  /**
+   * The integrations that rows of this selection can come from, those that fail first, then by name; by parent, every
+   * parent present; without parents one list with the key ''.
+   */
   sources(
     access: AccessScope,
     selection: DeviceSelection,
     parent: DeviceParent | null,
-  ): Promise<readonly SourceReport[]>;
+  ): Promise<ReadonlyMap<string, readonly SourceReport[]>>;
   /** When the last complete listing of each integration began, in milliseconds; absent before the first. */
   listedAt(integrationIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Whether a status that was observed then is too old, given its integration's last complete listing. */
@@ -102,18 +116,33 @@ const LISTED_AT = sql<
 export function createSourceReader(db: Database, vendors: readonly InventoryVendor[], now: () => number): SourceReader {
   const slugs = new Map(vendors.map(({ enumValue, slug }) => [enumValue, slug]));
 
-  function boundTo(siteIds: readonly string[]): Condition {
-    const bound = sql<SqlBool>`exists (select 1 from site_bindings as bound where bound.integration_id = integrations.id and ${isOneOf('bound.site_id', siteIds)})`;
-    // What was learned before a site was unbound stays at the site.
-    const known = sql<SqlBool>`exists (select 1 from devices where devices.integration_id = integrations.id and ${isOneOf('devices.site_id', siteIds)})`;
-    return any([bound, known]);
+  /** Pairs of site and integration. What was learned before a site was unbound stays at the site. */
+  function pairsOfSites(siteIds: readonly string[]): RawBuilder<unknown> {
+    return sql`select site_bindings.site_id as "parent", site_bindings.integration_id as "id" from site_bindings where ${isOneOf('site_bindings.site_id', siteIds)}
+      union select devices.site_id, devices.integration_id from devices where ${isOneOf('devices.site_id', siteIds)}`;
+  }
+
+  /** Pairs of parent and integration. */
+  function pairsOf({ column, ids }: DeviceParent): RawBuilder<unknown> {
+    switch (column) {
+      case 'org_id':
+        return sql`select integrations.org_id as "parent", integrations.id as "id" from integrations where ${isOneOf('integrations.org_id', ids)}`;
+      case 'site_id':
+        return pairsOfSites(ids);
+      case 'parent_id':
+        return sql`select distinct devices.parent_id as "parent", devices.integration_id as "id" from devices where ${isOneOf('devices.parent_id', ids)}`;
+    }
+  }
+
+  function isIn(pairs: RawBuilder<unknown>): Condition {
+    return sql<SqlBool>`integrations.id in (select pairs.id from (${pairs}) as pairs)`;
   }
 
   /** Narrowed by what a filter says at its top; `or` and `not` within it cannot rule a source out. */
   function canContribute({ filter }: DeviceSelection, parent: DeviceParent | null): Condition {
     const conditions: Condition[] = [];
     if (isGiven(filter?.orgId)) conditions.push(isOneOf('integrations.org_id', [filter.orgId]));
-    if (isGiven(filter?.siteIds)) conditions.push(boundTo(filter.siteIds));
+    if (isGiven(filter?.siteIds)) conditions.push(isIn(pairsOfSites(filter.siteIds)));
     if (isGiven(filter?.integrationIds)) conditions.push(isOneOf('integrations.id', filter.integrationIds));
     if (isGiven(filter?.vendors) && !filter.vendors.includes('OTHER')) {
       conditions.push(
@@ -123,12 +152,7 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
         ),
       );
     }
-    if (parent?.column === 'org_id') conditions.push(isOneOf('integrations.org_id', parent.ids));
-    if (parent?.column === 'site_id') conditions.push(boundTo(parent.ids));
-    if (parent?.column === 'parent_id') {
-      const children = isOneOf('devices.parent_id', parent.ids);
-      conditions.push(sql<SqlBool>`integrations.id in (select devices.integration_id from devices where ${children})`);
-    }
+    if (parent !== null) conditions.push(isIn(pairsOf(parent)));
     return conditions.length === 0 ? ALWAYS : all(conditions);
   }
 
@@ -146,16 +170,16 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
         .limit(MAX_SOURCES)
         .execute();
       const at = now();
-      return rows.map((row) => {
-        const error = errorOf(row);
-        return {
-          integrationId: row.id,
-          freshness: freshnessOf(row, error, at - allowedAgeMs(vendors, row.vendor)),
-          observedAt: row.listed_at,
-          ageSeconds: row.listed_at === null ? null : Math.max(0, Math.round((at - row.listed_at) / 1_000)),
-          error,
-        };
-      });
+      const reports = rows.map((row) => toReport(row, at, at - allowedAgeMs(vendors, row.vendor)));
+      if (parent === null) return new Map([['', reports]]);
+      const pairs = await sql<{ parent: string; id: string }>`${pairsOf(parent)}`.execute(db.read);
+      const ids = Map.groupBy(pairs.rows, (pair) => pair.parent);
+      return new Map(
+        parent.ids.map((id) => {
+          const known = new Set(ids.get(id)?.map((pair) => pair.id));
+          return [id, reports.filter(({ integrationId }) => known.has(integrationId))];
+        }),
+      );
     },
 
     async listedAt(integrationIds) {

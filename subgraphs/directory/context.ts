@@ -1,0 +1,42 @@
+import type { SubgraphRequest } from '../../schema/subgraph.ts';
+import type { Principal } from '../../schema/principal.ts';
+import type { IntegrationService } from '../../pipeline/integrations/service.ts';
+import type { DirectoryStore } from '../../storage/directory-store.ts';
+import { requireScope } from '../require-scope.ts';
+import { createDirectoryLoaders, type DirectoryLoaders } from './loaders.ts';
+
+export interface DirectoryVendor {
+  readonly slug: string;
+  readonly enumValue: string;
+  readonly graphqlName: string;
+}
+
+/** What the directory's resolvers stand on; the same for all requests. */
+export interface DirectoryServices {
+  readonly store: DirectoryStore;
+  readonly integrations: IntegrationService;
+  readonly vendors: readonly DirectoryVendor[];
+  /** Where platforms reach us: webhooks go to `<publicUrl>/webhooks/<integration id>`. */
+  readonly publicUrl: URL;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** One per request: its loaders are that request's view of the directory and die with the principal's permissions. */
+export interface Context extends DirectoryServices {
+  readonly principal: Principal;
+  /** @throws GraphQLError FORBIDDEN without `inventory:read` */
+  read(): DirectoryLoaders;
+}
+
+export function createDirectoryContext(services: DirectoryServices, { principal }: SubgraphRequest): Context {
+  let loaders: DirectoryLoaders | undefined;
+  return {
+    ...services,
+    principal,
+    read() {
+      requireScope(principal, 'inventory:read');
+      return (loaders ??= createDirectoryLoaders(services.store, principal.access));
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import { readFileSync } from 'node:fs';
+import type { IntegrationService } from '../../pipeline/integrations/service.ts';
+import { buildSubgraph, subgraphSdl, type VendorWords, vendorStubs } from '../../schema/build-subgraph.ts';
+import type { Subgraph } from '../../schema/subgraph.ts';
+import type { CursorCodec } from '../../storage/cursor.ts';
+import type { Database } from '../../storage/database.ts';
+import { createDirectoryStore } from '../../storage/directory-store.ts';
+import { type Context, createDirectoryContext, type DirectoryServices, type DirectoryVendor } from './context.ts';
+import { resolvers } from './resolvers.ts';
+
+export interface DirectoryOptions {
+  readonly db: Database;
+  readonly cursors: CursorCodec;
+  readonly integrations: IntegrationService;
+  /** Where platforms reach us, for example `https://graph.example.com`. */
+  readonly publicUrl: URL;
+  /** Milliseconds since the epoch; the system's clock by default. */
+  readonly now?: () => number;
+}
+
+/** Who owns what, and how we reach it. */
+export function createDirectorySubgraph(
+  options: DirectoryOptions,
+  vendors: readonly (VendorWords & DirectoryVendor)[],
+): Subgraph<Context> {
+  const { db, cursors, integrations, publicUrl, now = Date.now } = options;
+  const own = readFileSync(new URL('./schema.graphql', import.meta.url), 'utf8');
+  const sdl = subgraphSdl(own + vendorStubs('Platform', vendors), vendors);
+  const services: DirectoryServices = {
+    store: createDirectoryStore({ db, cursors, now }),
+    integrations,
+    vendors,
+    publicUrl,
+    now,
+  };
+  return {
+    name: 'directory',
+    sdl,
+    schema: buildSubgraph(sdl, resolvers),
+    createContext: (request) => createDirectoryContext(services, request),
+  };
+}

@@ -1,0 +1,39 @@
+import type { SyncService } from '../../pipeline/sync/service.ts';
+import type { Principal } from '../../schema/principal.ts';
+import type { SubgraphRequest } from '../../schema/subgraph.ts';
+import type { InventoryStore } from '../../storage/inventory-store.ts';
+import { requireScope } from '../require-scope.ts';
+import { createInventoryLoaders, type InventoryLoaders } from './loaders.ts';
+
+export interface StubVendor {
+  readonly slug: string;
+  readonly graphqlName: string;
+}
+
+/** What the inventory's resolvers stand on; the same for all requests. */
+export interface InventoryServices {
+  readonly store: InventoryStore;
+  readonly sync: SyncService;
+  readonly vendors: readonly StubVendor[];
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/** One per request: its loaders are that request's view of the inventory and die with the principal's permissions. */
+export interface Context extends InventoryServices {
+  readonly principal: Principal;
+  /** @throws GraphQLError FORBIDDEN without `inventory:read` */
+  read(): InventoryLoaders;
+}
+
+export function createInventoryContext(services: InventoryServices, { principal }: SubgraphRequest): Context {
+  let loaders: InventoryLoaders | undefined;
+  return {
+    ...services,
+    principal,
+    read() {
+      requireScope(principal, 'inventory:read');
+      return (loaders ??= createInventoryLoaders(services.store, principal.access));
+    },
+  };
+}

@@ -1,0 +1,117 @@
+import type DataLoader from 'dataloader';
+import type { AccessScope } from '../../schema/principal.ts';
+import type { PageArgs } from '../../storage/connection.ts';
+import type { InventoryStore } from '../../storage/inventory-store.ts';
+import type { InventoryChanges, InventoryChangesArgs } from '../../storage/inventory-store-changes.ts';
+import {
+  type AggregateRow,
+  type DeviceFacetField,
+  type FacetBucket,
+  type HealthCounts,
+  NO_DEVICES,
+} from '../../storage/inventory-store-count.ts';
+import type { DeviceListArgs } from '../../storage/inventory-store-list.ts';
+import type { DeviceSelection } from '../../storage/inventory-store-scope.ts';
+import type { SourceReport } from '../../storage/inventory-store-sources.ts';
+import type { DeviceRow, ExternalIdRow, SyncRunRow } from '../../storage/rows.ts';
+import { createArgsLoader, createGroupLoader, createRowLoader, createValueLoader } from '../batch-loaders.ts';
+import type { Listing } from '../listing.ts';
+import type { DeviceListing, ListParent } from './model.ts';
+
+/** What one principal sees of the inventory, read in batches. */
+export interface InventoryLoaders {
+  readonly device: DataLoader<string, DeviceRow | null>;
+  readonly externalIds: DataLoader<string, ExternalIdRow[]>;
+  /** When the last complete listing of an integration began, in milliseconds. */
+  readonly listedAt: DataLoader<string, number | undefined>;
+  readonly orgHealth: DataLoader<string, HealthCounts>;
+  readonly siteHealth: DataLoader<string, HealthCounts>;
+  deviceByExternalId(namespace: string, value: string): Promise<DeviceRow | null>;
+  /** @throws GraphQLError BAD_USER_INPUT */
+  aggregate(selection: DeviceSelection, fields: readonly DeviceFacetField[]): Promise<readonly AggregateRow[]>;
+  /** @throws GraphQLError BAD_CURSOR */
+  changes(args: InventoryChangesArgs): Promise<InventoryChanges>;
+  devices(args: DeviceListArgs, parent: ListParent | null): Promise<DeviceListing>;
+  facet(list: DeviceListing, field: DeviceFacetField, limit: number): Promise<readonly FacetBucket[]>;
+  sources(list: DeviceListing): Promise<readonly SourceReport[]>;
+  syncRuns(integrationId: string, page: PageArgs): Promise<Listing<SyncRunRow>>;
+}
+
+interface Hanging {
+  readonly column: ListParent['column'];
+}
+interface HangingSelection extends Hanging {
+  readonly selection: DeviceSelection;
+}
+
+/** The key of what hangs on nothing. */
+const ROOT = '';
+
+export function createInventoryLoaders(store: InventoryStore, access: AccessScope): InventoryLoaders {
+  const pages = createArgsLoader((ids, { column, args }: Hanging & { readonly args: DeviceListArgs }) =>
+    store.pages(access, args, { column, ids }),
+  );
+  const totals = createArgsLoader((ids, { column, selection }: HangingSelection) =>
+    store.totals(access, selection, { column, ids }),
+  );
+  const facets = createArgsLoader(
+    (
+      ids,
+      {
+        column,
+        selection,
+        field,
+        limit,
+      }: HangingSelection & { readonly field: DeviceFacetField; readonly limit: number },
+    ) => store.facets(access, selection, { column, ids }, field, limit),
+  );
+  const sources = createArgsLoader((ids, { column, selection }: HangingSelection) =>
+    store.sources(access, selection, { column, ids }),
+  );
+  const runPages = createArgsLoader((ids, page: PageArgs) => store.syncRuns(access, ids, page));
+  const runCounts = createValueLoader((ids) => store.syncRunCounts(access, ids), 0);
+
+  return {
+    device: createRowLoader((ids) => store.devices(access, ids)),
+    externalIds: createGroupLoader(
+      (ids) => store.externalIds(access, ids),
+      (row) => row.owner_id,
+    ),
+    listedAt: createValueLoader((ids) => store.listedAt(ids), undefined),
+    orgHealth: createValueLoader((ids) => store.health(access, 'org_id', ids), NO_DEVICES),
+    siteHealth: createValueLoader((ids) => store.health(access, 'site_id', ids), NO_DEVICES),
+
+    deviceByExternalId: (namespace, value) => store.deviceByExternalId(access, namespace, value),
+    aggregate: (selection, fields) => store.aggregate(access, selection, fields),
+    changes: (args) => store.changes(access, args),
+
+    async devices(args, parent) {
+      const selection = { filter: args.filter, search: args.search };
+      if (parent === null) {
+        const total = async () => (await store.totals(access, selection, null)).get(ROOT) ?? 0;
+        return { page: await store.page(access, args), total, selection, parent };
+      }
+      const { column, id } = parent;
+      return {
+        page: await pages.load(id, { column, args }),
+        total: () => totals.load(id, { column, selection }),
+        selection,
+        parent,
+      };
+    },
+
+    async facet({ selection, parent }, field, limit) {
+      if (parent !== null) return facets.load(parent.id, { column: parent.column, selection, field, limit });
+      return (await store.facets(access, selection, null, field, limit)).get(ROOT) ?? [];
+    },
+
+    async sources({ selection, parent }) {
+      if (parent !== null) return sources.load(parent.id, { column: parent.column, selection });
+      return (await store.sources(access, selection, null)).get(ROOT) ?? [];
+    },
+
+    async syncRuns(integrationId, page) {
+      return { page: await runPages.load(integrationId, page), total: () => runCounts.load(integrationId) };
+    },
+  };
+}

@@ -1,0 +1,155 @@
+import {
+  DEVICE_CAPABILITIES,
+  DEVICE_STATES,
+  DEVICE_TYPES,
+  INVENTORY_CHANGE_KINDS,
+  STATUS_REASONS,
+  SYNC_STATES,
+  SYNC_TRIGGERS,
+} from '../../schema/words.ts';
+import { parsePageArgs } from '../../storage/connection.ts';
+import type { DeviceRow, SyncRunRow } from '../../storage/rows.ts';
+import { connectionResolvers, edgeResolvers } from '../listing.ts';
+import { toWord } from '../row-words.ts';
+import type { Resolvers } from './generated/types.ts';
+import { everything } from './model.ts';
+import {
+  changesPageInfo,
+  listArgs,
+  parseErrors,
+  parseTelemetry,
+  parseTexts,
+  reference,
+  sourceStub,
+} from './row-values.ts';
+
+export const resolvers: Omit<Resolvers, 'Vendor'> = {
+  Query: {
+    device: (_, { id }, context) => context.read().device.load(id),
+    deviceByExternalId: (_, { namespace, value }, context) => context.read().deviceByExternalId(namespace, value),
+    devices: (_, args, context) => context.read().devices(listArgs(args), null),
+    deviceAggregate: async (_, { filter, groupBy }, context) => [
+      ...(await context.read().aggregate({ filter: filter ?? null, search: null }, groupBy)),
+    ],
+    inventoryChanges: (_, { orgId, first, after, since }, context) =>
+      context.read().changes({ orgId, page: parsePageArgs(first, after), since: since ?? null }),
+  },
+
+  Mutation: {
+    syncIntegration: (_, { input }, { sync, principal }) => sync.syncIntegration(principal, input),
+  },
+
+  // What a reference hangs on is asked of the store with the principal's scope: a foreign id is an empty one.
+  Org: {
+    __resolveReference: ({ id }) => ({ id }),
+    devices: ({ id }, args, context) => context.read().devices(listArgs(args), { column: 'org_id', id }),
+    health: ({ id }, _, context) => context.read().orgHealth.load(id),
+  },
+
+  Site: {
+    __resolveReference: ({ id }) => ({ id }),
+    devices: ({ id }, args, context) => context.read().devices(listArgs(args), { column: 'site_id', id }),
+    health: ({ id }, _, context) => context.read().siteHealth.load(id),
+  },
+
+  Integration: {
+    __resolveReference: ({ id }) => ({ id }),
+    syncRuns: ({ id }, { first, after }, context) => context.read().syncRuns(id, parsePageArgs(first, after)),
+  },
+
+  Device: {
+    __resolveReference: ({ id }, context) => context.read().device.load(id),
+    type: ({ type }) => toWord(DEVICE_TYPES, type, 'OTHER'),
+    vendorType: (row) => row.vendor_type,
+    vendor: (row, _, { store }) => store.vendorValue(row.vendor),
+    externalIds: ({ id }, _, context) => context.read().externalIds.load(id),
+    network: (row) => row,
+    serialNumber: (row) => row.serial_number,
+    site: (row) => reference(row.site_id),
+    zone: (row) => reference(row.zone_id),
+    integration: (row) => reference(row.integration_id),
+    parent: (row, _, context) => (row.parent_id === null ? null : context.read().device.load(row.parent_id)),
+    children: ({ id }, { first, after }, context) =>
+      context.read().devices(everything(parsePageArgs(first, after)), { column: 'parent_id', id }),
+    status: (row) => row,
+    telemetry: (row) => parseTelemetry(row.telemetry),
+    lifecycle: ({ warranty_expires_at: warrantyExpiresAt, end_of_support_at: endOfSupportAt }) =>
+      warrantyExpiresAt === null && endOfSupportAt === null ? null : { warrantyExpiresAt, endOfSupportAt },
+    capabilities: (row) =>
+      parseTexts(row.capabilities).flatMap((capability) => toWord(DEVICE_CAPABILITIES, capability, [])),
+    tags: (row) => parseTexts(row.tags),
+    source: (row, _, { vendors }) => sourceStub(vendors, row),
+    firstSeenAt: (row) => row.first_seen_at,
+    updatedAt: (row) => row.updated_at,
+    removedAt: (row) => row.removed_at,
+  },
+
+  ExternalId: {
+    integration: (row) => reference(row.integration_id),
+  },
+
+  DeviceNetwork: {
+    macAddresses: (row) => parseTexts(row.mac_addresses),
+  },
+
+  DeviceStatus: {
+    state: ({ state }) => toWord(DEVICE_STATES, state, 'UNKNOWN'),
+    reason: (row) => toWord(STATUS_REASONS, row.state_reason, null),
+    since: (row) => row.state_since,
+    lastSeenAt: (row) => row.last_seen_at,
+    observedAt: (row) => row.state_observed_at,
+    stale: async (row, _, context) =>
+      context.store.isStale(row.vendor, row.state_observed_at, await context.read().listedAt.load(row.integration_id)),
+    vendorState: (row) => row.state_vendor,
+  },
+
+  HealthSummary: {
+    // Counts are answered for the org's revision at the time of the question.
+    asOf: (_, __, { now }) => now(),
+  },
+
+  DeviceConnection: {
+    ...connectionResolvers<DeviceRow>(),
+    facets: (list, { fields, limit }, context) =>
+      fields.map(async (field) => ({ field, buckets: [...(await context.read().facet(list, field, limit))] })),
+    sources: async (list, _, context) => [...(await context.read().sources(list))],
+  },
+  DeviceEdge: edgeResolvers<DeviceRow>(),
+
+  AggregateRow: {
+    keys: ({ keys }) => [...keys],
+  },
+
+  SourceReport: {
+    integration: ({ integrationId }) => ({ id: integrationId }),
+  },
+
+  InventoryChange: {
+    cursor: ({ cursor }) => cursor(),
+    kind: ({ kind }) => toWord(INVENTORY_CHANGE_KINDS, kind, 'UPDATED'),
+    at: ({ row }) => row.at,
+    deviceId: ({ row }) => row.device_id,
+    device: ({ row }, _, context) => context.read().device.load(row.device_id),
+    fields: ({ fields }) => [...fields],
+  },
+  InventoryChangeConnection: {
+    edges: ({ changes }) => changes.map((change) => ({ change })),
+    nodes: ({ changes }) => [...changes],
+    pageInfo: (list) => changesPageInfo(list),
+    resetRequired: ({ isResetRequired }) => isResetRequired,
+  },
+  InventoryChangeEdge: {
+    cursor: ({ change }) => change.cursor(),
+    node: ({ change }) => change,
+  },
+
+  SyncRun: {
+    trigger: ({ trigger }) => toWord(SYNC_TRIGGERS, trigger, 'SCHEDULE'),
+    state: ({ state }) => toWord(SYNC_STATES, state, 'FAILED'),
+    startedAt: (row) => row.started_at,
+    finishedAt: (row) => row.finished_at,
+    errors: (row) => parseErrors(row.errors),
+  },
+  SyncRunConnection: connectionResolvers<SyncRunRow>(),
+  SyncRunEdge: edgeResolvers<SyncRunRow>(),
+};
