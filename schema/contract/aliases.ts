@@ -31,7 +31,8 @@ export const CONTRACT_ALIASES = {
     name: ['name', 'label', 'device_name', 'display_name'],
     type: ['type', 'device_type', 'kind', 'category'],
     status: ['status', 'state', 'connection_status', 'online', 'is_online'],
-    statusAt: ['status_changed_at', 'status_at', 'status_timestamp', 'status_updated_at'],
+    // When the platform looked. `status_changed_at` is something else: since when it has been so.
+    statusAt: ['status_at', 'status_timestamp', 'status_observed_at'],
     lastSeen: ['last_seen', 'last_seen_at'],
     macAddresses: ['mac_address', 'mac', 'mac_addresses', 'macs'],
     ip: ['ip', 'ip_address'],

@@ -102,9 +102,12 @@ function readAs<T>(read: (value: unknown) => T | null, what: string) {
 
 export const Instant = readAs(readInstant, 'is not an instant with a time zone, for example 2026-02-04T14:32:00Z');
 
-/** For nice-to-have members: what cannot be read is null. */
+/** For nice-to-have members: what is absent or cannot be read is null. */
 export function lenient<T>(read: (value: unknown) => T | null) {
-  return z.unknown().transform((value): T | null => read(value));
+  return z
+    .unknown()
+    .optional()
+    .transform((value): T | null => read(value));
 }
 
 /** A word of the vendor's vocabulary: text, or a flag for members such as `online`. */

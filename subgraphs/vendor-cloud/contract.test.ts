@@ -1,0 +1,5 @@
+import { describeVendorContract } from '../../adapter-kit/contract-suite.ts';
+import { vendorCloud } from './index.ts';
+
+describeVendorContract(vendorCloud);
+describeVendorContract(vendorCloud, { settings: { perPage: 7 }, maxReadCalls: 20 });
