@@ -14,6 +14,7 @@ export type RefusalCode =
   | 'NOT_ACCEPTABLE'
   | 'METHOD_NOT_ALLOWED'
   | 'NOT_FOUND'
+  | 'TOO_MANY_OPERATIONS'
   | 'OVERLOADED';
 
 /** A request that goes no further. Its text may be shown to the client as it is. */
