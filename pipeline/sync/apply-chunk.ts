@@ -131,9 +131,12 @@ export async function applyChunk(
   await replaceLists(
     tx,
     context,
-    touched.filter(({ sameContent }) => !sameContent).map(({ device }) => device.record),
+    touched.flatMap(({ device: { record } }) => {
+      const row = full.get(record.id);
+      return row === undefined ? [] : [{ record, before: row }];
+    }),
   );
-  await refreshStatus(tx, refreshes);
+  await refreshStatus(tx, context.db.engine, refreshes);
   await writeChanges(tx, context, changes);
   const written =
     drafts.length === 0 ? { written: 0 } : await context.events.writeEvents(tx, integration, drafts, 'POLL', now);

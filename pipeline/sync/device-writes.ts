@@ -1,7 +1,8 @@
 import type { Insertable } from 'kysely';
 import type { Database, Tx } from '../../storage/database.ts';
-import type { IntegrationRow } from '../../storage/rows.ts';
+import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DevicesTable } from '../../storage/tables.ts';
+import { bulkUpdateDevices } from './bulk-update.ts';
 import type { DeviceRecord } from './device-record.ts';
 
 /** A listed device with the place that our bindings give it. */
@@ -30,39 +31,36 @@ type FirstStatus = Pick<
   | 'telemetry'
 >;
 
-/** Rows of one upsert: keeps a statement well below both engines' parameter bounds. */
-const UPSERT_ROWS = 200;
-
 // Everything a listing may change on a device that is known. Status and readings are not here: they have times of
 // their own, and an event may be newer than the listing.
 const LISTED = [
-  'native_id',
-  'vendor_org_id',
-  'vendor_site_id',
-  'site_id',
-  'zone_id',
-  'parent_id',
-  'system',
-  'name',
-  'type',
-  'vendor_type',
-  'ip',
-  'hostname',
-  'manufacturer',
-  'model',
-  'firmware',
-  'serial_number',
-  'mac_addresses',
-  'capabilities',
-  'tags',
-  'warranty_expires_at',
-  'end_of_support_at',
-  'content_hash',
-  'missed_syncs',
-  'search_text',
-  'updated_at',
-  'removed_at',
-] as const satisfies readonly (keyof DevicesTable)[];
+  { name: 'native_id', type: 'text' },
+  { name: 'vendor_org_id', type: 'text' },
+  { name: 'vendor_site_id', type: 'text' },
+  { name: 'site_id', type: 'text' },
+  { name: 'zone_id', type: 'text' },
+  { name: 'parent_id', type: 'text' },
+  { name: 'system', type: 'text' },
+  { name: 'name', type: 'text' },
+  { name: 'type', type: 'text' },
+  { name: 'vendor_type', type: 'text' },
+  { name: 'ip', type: 'text' },
+  { name: 'hostname', type: 'text' },
+  { name: 'manufacturer', type: 'text' },
+  { name: 'model', type: 'text' },
+  { name: 'firmware', type: 'text' },
+  { name: 'serial_number', type: 'text' },
+  { name: 'mac_addresses', type: 'text' },
+  { name: 'capabilities', type: 'text' },
+  { name: 'tags', type: 'text' },
+  { name: 'warranty_expires_at', type: 'bigint' },
+  { name: 'end_of_support_at', type: 'bigint' },
+  { name: 'content_hash', type: 'text' },
+  { name: 'missed_syncs', type: 'bigint' },
+  { name: 'search_text', type: 'text' },
+  { name: 'updated_at', type: 'bigint' },
+  { name: 'removed_at', type: 'bigint' },
+] as const satisfies readonly { readonly name: keyof DevicesTable; readonly type: 'text' | 'bigint' }[];
 
 const STATUS = [
   'state',
@@ -102,79 +100,128 @@ export async function insertDevices(
   if (devices.length === 0) return;
   await context.db.bulkInsert(tx, {
     table: 'devices',
-    columns: [...IDENTITY, ...LISTED, ...STATUS],
+    columns: [...IDENTITY, ...LISTED.map(({ name }) => name), ...STATUS],
     rows: devices.map((device) => {
       const row = listed(context, device);
       const status = statusOf(device.record);
       return [
         ...IDENTITY.map((name) => row[name]),
-        ...LISTED.map((name) => row[name]),
+        ...LISTED.map(({ name }) => row[name]),
         ...STATUS.map((name) => status[name]),
       ];
     }),
   });
-  await insertLists(
-    tx,
-    context,
-    devices.map(({ record }) => record),
-  );
+  const records = devices.map(({ record }) => record);
+  await insertMacs(tx, context, records);
+  await insertTags(tx, context, records);
+  await insertExternalIds(tx, context, records);
 }
 
-/** Writes what a listing decides over devices that exist; their status stays. In order of id, as every writer does. */
+/** Writes what a listing decides over devices that exist; their status stays. */
 export async function updateDevices(tx: Tx, context: WriteContext, devices: readonly WrittenDevice[]): Promise<void> {
-  const sorted = devices.toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1));
-  for (let from = 0; from < sorted.length; from += UPSERT_ROWS) {
-    const rows = sorted.slice(from, from + UPSERT_ROWS).map((device) => ({
-      ...listed(context, device),
-      // Only for the shape of the insert: the row exists.
-      state: 'UNKNOWN',
-      state_rank: 0,
-      state_since: 0,
-      state_observed_at: 0,
-    }));
+  const rows = devices.map((device) => {
+    const row = listed(context, device);
+    return [row.id, ...LISTED.map(({ name }) => row[name])];
+  });
+  await bulkUpdateDevices(tx, context.db.engine, { columns: LISTED, rows });
+}
+
+/** Replaces addresses, tags and the platform's own ids where the listing has others than the store. */
+export async function replaceLists(
+  tx: Tx,
+  context: WriteContext,
+  devices: readonly { readonly record: DeviceRecord; readonly before: Pick<DeviceRow, 'mac_addresses' | 'tags'> }[],
+): Promise<void> {
+  const macs = devices.filter(({ record, before }) => before.mac_addresses !== record.columns.mac_addresses);
+  const tags = devices.filter(({ record, before }) => before.tags !== record.columns.tags);
+  const ids = await withOtherIds(tx, context.integration.id, devices);
+  await forget(tx, 'device_macs', macs);
+  await forget(tx, 'device_tags', tags);
+  if (ids.length > 0) {
     await tx
-      .insertInto('devices')
-      .values(rows)
-      .onConflict((conflict) =>
-        conflict
-          .column('id')
-          .doUpdateSet((eb) => Object.fromEntries(LISTED.map((name) => [name, eb.ref(`excluded.${name}`)]))),
-      )
+      .deleteFrom('external_ids')
+      .where('owner_kind', '=', 'device')
+      .where('owner_id', 'in', idsOf(ids))
+      .where('integration_id', '=', context.integration.id)
       .execute();
   }
-}
-
-/** Replaces addresses, tags and the platform's own ids of devices whose listing changed. */
-export async function replaceLists(tx: Tx, context: WriteContext, records: readonly DeviceRecord[]): Promise<void> {
-  if (records.length === 0) return;
-  const ids = records.map(({ id }) => id);
-  await tx.deleteFrom('device_macs').where('device_id', 'in', ids).execute();
-  await tx.deleteFrom('device_tags').where('device_id', 'in', ids).execute();
-  await tx
-    .deleteFrom('external_ids')
-    .where('owner_kind', '=', 'device')
-    .where('owner_id', 'in', ids)
-    .where('integration_id', '=', context.integration.id)
-    .execute();
-  await insertLists(tx, context, records);
-}
-
-async function insertLists(tx: Tx, { db, integration }: WriteContext, records: readonly DeviceRecord[]): Promise<void> {
-  const { org_id: orgId, id: integrationId } = integration;
-  const macs = records.flatMap(({ id, macs: list }) => list.map((mac) => [mac, id, orgId]));
-  const tags = records.flatMap(({ id, tags: list }) => list.map((tag) => [id, orgId, tag]));
-  const ids = records.flatMap(({ id, externalIds }) =>
-    externalIds.map(({ namespace, value }) => ['device', id, orgId, namespace, value, integrationId]),
+  await insertMacs(
+    tx,
+    context,
+    macs.map(({ record }) => record),
   );
-  const insert = { onConflictDoNothing: true };
-  if (macs.length > 0) {
-    await db.bulkInsert(tx, { ...insert, table: 'device_macs', columns: ['mac', 'device_id', 'org_id'], rows: macs });
-  }
-  if (tags.length > 0) {
-    await db.bulkInsert(tx, { ...insert, table: 'device_tags', columns: ['device_id', 'org_id', 'tag'], rows: tags });
-  }
-  if (ids.length > 0) {
-    const columns = ['owner_kind', 'owner_id', 'org_id', 'namespace', 'value', 'integration_id'];
-    await db.bulkInsert(tx, { ...insert, table: 'external_ids', columns, rows: ids });
-  }
+  await insertTags(
+    tx,
+    context,
+    tags.map(({ record }) => record),
+  );
+  await insertExternalIds(
+    tx,
+    context,
+    ids.map(({ record }) => record),
+  );
+}
+
+interface WithRecord {
+  readonly record: DeviceRecord;
+}
+
+function idsOf(devices: readonly WithRecord[]): string[] {
+  return devices.map(({ record }) => record.id);
+}
+
+async function forget(tx: Tx, table: 'device_macs' | 'device_tags', devices: readonly WithRecord[]): Promise<void> {
+  if (devices.length > 0) await tx.deleteFrom(table).where('device_id', 'in', idsOf(devices)).execute();
+}
+
+async function withOtherIds<T extends WithRecord>(
+  tx: Tx,
+  integrationId: string,
+  devices: readonly T[],
+): Promise<readonly T[]> {
+  if (devices.length === 0) return [];
+  const rows = await tx
+    .selectFrom('external_ids')
+    .select(['owner_id', 'namespace', 'value'])
+    .where('owner_kind', '=', 'device')
+    .where('owner_id', 'in', idsOf(devices))
+    .where('integration_id', '=', integrationId)
+    .execute();
+  const key = (ids: readonly { readonly namespace: string; readonly value: string }[]): string =>
+    JSON.stringify([...new Set(ids.map(({ namespace, value }) => JSON.stringify([namespace, value])))].toSorted());
+  const stored = Map.groupBy(rows, ({ owner_id: owner }) => owner);
+  return devices.filter(({ record }) => key(stored.get(record.id) ?? []) !== key(record.externalIds));
+}
+
+async function insertMacs(tx: Tx, { db, integration }: WriteContext, records: readonly DeviceRecord[]): Promise<void> {
+  await db.bulkInsert(tx, {
+    table: 'device_macs',
+    columns: ['mac', 'device_id', 'org_id'],
+    rows: records.flatMap(({ id, macs }) => macs.map((mac) => [mac, id, integration.org_id])),
+    onConflictDoNothing: true,
+  });
+}
+
+async function insertTags(tx: Tx, { db, integration }: WriteContext, records: readonly DeviceRecord[]): Promise<void> {
+  await db.bulkInsert(tx, {
+    table: 'device_tags',
+    columns: ['device_id', 'org_id', 'tag'],
+    rows: records.flatMap(({ id, tags }) => tags.map((tag) => [id, integration.org_id, tag])),
+    onConflictDoNothing: true,
+  });
+}
+
+async function insertExternalIds(
+  tx: Tx,
+  { db, integration }: WriteContext,
+  records: readonly DeviceRecord[],
+): Promise<void> {
+  await db.bulkInsert(tx, {
+    table: 'external_ids',
+    columns: ['owner_kind', 'owner_id', 'org_id', 'namespace', 'value', 'integration_id'],
+    rows: records.flatMap(({ id, externalIds }) =>
+      externalIds.map(({ namespace, value }) => ['device', id, integration.org_id, namespace, value, integration.id]),
+    ),
+    onConflictDoNothing: true,
+  });
 }

@@ -1,8 +1,8 @@
-import { sql } from 'kysely';
 import type { EventDraft } from '../../adapter-kit/model.ts';
 import { DEVICE_STATES, type DeviceState, type Severity } from '../../schema/words.ts';
-import type { Tx } from '../../storage/database.ts';
+import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
+import { bulkUpdateDevices } from './bulk-update.ts';
 import type { DeviceRecord, ListedClaim } from './device-record.ts';
 
 type Believed = Pick<
@@ -77,31 +77,34 @@ export function judge(before: Believed, record: DeviceRecord, now: number, isBou
   };
 }
 
-/** Rows of one statement: few enough parameters for both engines, and few statement shapes. */
-const ROWS_PER_STATEMENT = 250;
+const REFRESHED = [
+  { name: 'state', type: 'text' },
+  { name: 'state_rank', type: 'bigint' },
+  { name: 'state_reason', type: 'text' },
+  { name: 'state_since', type: 'bigint' },
+  { name: 'state_observed_at', type: 'bigint' },
+  { name: 'state_vendor', type: 'text' },
+  { name: 'last_seen_at', type: 'bigint' },
+  { name: 'telemetry', type: 'text' },
+] as const;
 
 function rank(state: string): number {
   return DEVICE_STATES.findIndex((known) => known === state);
 }
 
-/** Writes refreshes, some hundred in one statement, in order of id as every writer does. */
-export async function refreshStatus(tx: Tx, refreshes: readonly Refresh[]): Promise<void> {
-  const sorted = refreshes.toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  for (let from = 0; from < sorted.length; from += ROWS_PER_STATEMENT) {
-    // The casts give PostgreSQL the types that it cannot infer from parameters.
-    const rows = sorted
-      .slice(from, from + ROWS_PER_STATEMENT)
-      .map(
-        (row) =>
-          sql`(${row.id}, ${row.state}, cast(${rank(row.state)} as bigint), cast(${row.reason} as text), cast(${row.since} as bigint), cast(${row.observedAt} as bigint), cast(${row.vendorState} as text), cast(${row.lastSeenAt} as bigint), cast(${row.telemetry} as text))`,
-      );
-    await sql`
-      with fresh (id, state, rank, reason, since, observed_at, vendor, seen_at, telemetry) as (values ${sql.join(rows)})
-      update devices set state = fresh.state, state_rank = fresh.rank, state_reason = fresh.reason,
-        state_since = fresh.since, state_observed_at = fresh.observed_at, state_vendor = fresh.vendor,
-        last_seen_at = fresh.seen_at, telemetry = fresh.telemetry
-      from fresh where devices.id = fresh.id`.execute(tx);
-  }
+export async function refreshStatus(tx: Tx, engine: Database['engine'], refreshes: readonly Refresh[]): Promise<void> {
+  const rows = refreshes.map((row) => [
+    row.id,
+    row.state,
+    rank(row.state),
+    row.reason,
+    row.since,
+    row.observedAt,
+    row.vendorState,
+    row.lastSeenAt,
+    row.telemetry,
+  ]);
+  await bulkUpdateDevices(tx, engine, { columns: REFRESHED, rows });
 }
 
 const SEVERITY: Readonly<Record<DeviceState, Severity>> = {

@@ -6,7 +6,7 @@ import { type DeviceRecord, type ListingContext, refusal, toRecord } from './dev
 import { boundedPages } from './listing.ts';
 
 /** Devices written together: long enough to be fast, short enough that nobody waits for the database. */
-export const CHUNK_DEVICES = 500;
+export const CHUNK_DEVICES = 1_000;
 /** Entries of one listing, repeated ones included. Beyond it something pages in circles. */
 export const MAX_LISTED = 200_000;
 /** Pages of one listing: a platform that pages one by one may, one that never ends may not. */
