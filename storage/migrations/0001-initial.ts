@@ -227,6 +227,7 @@ export const initial: SchemaStep = (t) => [
     "settled_at" ${t.int}
   ) ${t.table}`,
   `create index "inbox_by_integration_id_status_id" on "inbox" ("integration_id", "status", "id")`,
+  `create index "inbox_dead_letters_by_delivery_key" on "inbox" ("delivery_key") where "status" in ('DEAD', 'REFUSED')`,
   `create index "inbox_by_status_next_attempt_at_id" on "inbox" ("status", "next_attempt_at", "id")`,
   `create table "dedupe" (
     "key" ${t.bytes} not null primary key,
