@@ -86,8 +86,7 @@ export function createFakeEngine(publicSchema: GraphQLSchema = schema): FakeEngi
       };
     },
     subscribe({ document }, sink) {
-      const text = String(document);
-      if (text.includes('refuseMe')) {
+      if (typeof document === 'string' && document.includes('refuseMe')) {
         queueMicrotask(() => sink.error([{ message: 'refused', extensions: { code: 'BAD_USER_INPUT' } }]));
         return () => undefined;
       }

@@ -234,7 +234,7 @@ describe('front door', () => {
     });
     await expect.poll(() => stopping.engine.waiting).toBe(1);
     const stopped = stopping.gateway.close();
-    await expect(fetch(`${stopping.url}/livez`)).rejects.toThrow();
+    await expect(fetch(`${stopping.url}/livez`)).rejects.toThrow('fetch failed');
     stopping.engine.release();
     expect(await (await slow).json()).toMatchObject({ data: { slow: 'done' } });
     await stopped;

@@ -13,11 +13,11 @@ export const MAX_BUFFERED_BYTES = 1_048_576;
  */
 export interface EventStream {
   /** @param text a GraphQL response as JSON text, which has no line breaks */
-  next(text: string): void;
+  readonly next: (text: string) => void;
   /** The operation has ended. */
-  complete(): void;
+  readonly complete: () => void;
   /** Ends without saying so: clients take it for a lost connection, and come back. */
-  interrupt(): void;
+  readonly interrupt: () => void;
 }
 
 /** @param onGone called once, when nothing more can be sent, for whatever reason */

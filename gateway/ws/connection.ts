@@ -126,7 +126,7 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
       if (admitted.type !== OperationTypeNode.MUTATION) controller.abort();
       leave();
     });
-    const next = (text: string): void => {
+    const deliver = (text: string): void => {
       if (!isOver) wire.sendNext(id, prefix, text);
     };
     const finish = (message: object): void => {
@@ -139,13 +139,13 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
     const complete = (): void => finish({ type: 'complete' });
 
     if (admitted.type === OperationTypeNode.SUBSCRIPTION) {
-      leave = operations.subscribe(params, admitted, caller, { next, error: fail, complete });
+      leave = operations.subscribe(params, admitted, caller, { next: deliver, error: fail, complete });
       return;
     }
     operations.execute(params, admitted, caller).then(
       ({ text, isExecuted }) => {
         if (isExecuted) {
-          next(text);
+          deliver(text);
           complete();
         } else {
           fail(errorsOf(text));
@@ -175,7 +175,7 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
           break;
         }
         case 'ping':
-          wire.send(message.payload == null ? { type: 'pong' } : { type: 'pong', payload: message.payload });
+          wire.send({ type: 'pong', ...(message.payload ? { payload: message.payload } : {}) });
           break;
         case 'pong':
           break;

@@ -118,7 +118,9 @@ export function serveGraphQLSockets(
       onError: (err) => logger.error({ err, requestId }, 'A WebSocket operation failed'),
     });
     open.set(webSocket, connection);
-    webSocket.on('message', (data, isBinary) => connection.receive(isBinary ? '' : String(data)));
+    webSocket.on('message', (data, isBinary) =>
+      connection.receive(isBinary || !Buffer.isBuffer(data) ? '' : data.toString()),
+    );
     webSocket.on('pong', () => silent.delete(webSocket));
     webSocket.on('close', () => {
       connection.closed();
