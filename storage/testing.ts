@@ -19,7 +19,7 @@ export type OpenTestDatabase = () => Promise<Database>;
 /** A store that can be opened again, or by a second process. Whoever opens it closes it. */
 export interface TestStore {
   readonly options: OpenDatabaseOptions;
-  remove(): Promise<void>;
+  readonly remove: () => Promise<void>;
 }
 
 const ENGINES = ['sqlite', 'postgres'] as const;

@@ -14,14 +14,34 @@ import { StorageError } from '../storage-error.ts';
 import { toPostgresError } from './postgres-error.ts';
 import type { PostgresPool } from './postgres-pool.ts';
 
+/** After a restart of the server every idle connection is broken; more than some of them are not worth the wait. */
+const MAX_BEGIN_ATTEMPTS = 4;
+
 /** What Kysely sees of one connection while it has it. */
 export class PostgresSession implements DatabaseConnection {
-  readonly #client: PoolClient;
+  readonly #pool: PostgresPool;
+  #client: PoolClient | null;
   #isOver = false;
   #isBroken = false;
 
-  constructor(client: PoolClient) {
+  constructor(pool: PostgresPool, client: PoolClient) {
+    this.#pool = pool;
     this.#client = client;
+  }
+
+  /** A connection that broke off while it was idle is noticed here first, and nothing is lost by taking another. */
+  async begin(): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.run('begin', []);
+        return;
+      } catch (error) {
+        if (!this.#isBroken || attempt === MAX_BEGIN_ATTEMPTS) throw error;
+      }
+      // First back to the pool: it may have no other place.
+      this.#giveBack();
+      this.#client = await this.#pool.connect();
+    }
   }
 
   async executeQuery<R>(query: Pick<CompiledQuery, 'sql' | 'parameters'>): Promise<QueryResult<R>> {
@@ -30,13 +50,17 @@ export class PostgresSession implements DatabaseConnection {
   }
 
   async run<R>(text: string, parameters: unknown[]): Promise<QueryResult<R> & { readonly command: string }> {
+    if (this.#client === null) throw new StorageError('DATABASE_UNREACHABLE', 'the connection was given back');
     try {
       const { command, rowCount, rows } = await this.#client.query(text, parameters);
       // Kysely's typed tables describe the rows; the driver cannot know them.
       const result = { command, rows: rows as R[] };
       return command === 'SELECT' || rowCount === null ? result : { ...result, numAffectedRows: BigInt(rowCount) };
     } catch (error) {
-      throw toPostgresError(error);
+      const failure = toPostgresError(error);
+      // The pool would hand it out again.
+      if (failure.code === 'DATABASE_UNREACHABLE') this.#isBroken = true;
+      throw failure;
     }
   }
 
@@ -66,7 +90,13 @@ export class PostgresSession implements DatabaseConnection {
 
   release(): void {
     this.#isOver = true;
-    this.#client.release(this.#isBroken);
+    this.#giveBack();
+  }
+
+  #giveBack(): void {
+    this.#client?.release(this.#isBroken);
+    this.#client = null;
+    this.#isBroken = false;
   }
 }
 
@@ -94,10 +124,8 @@ export function asSession(connection: DatabaseConnection): PostgresSession {
 function createDriver(pool: PostgresPool): Driver {
   return {
     init: async () => {},
-    acquireConnection: async () => new PostgresSession(await pool.connect()),
-    async beginTransaction(connection) {
-      await asSession(connection).run('begin', []);
-    },
+    acquireConnection: async () => new PostgresSession(pool, await pool.connect()),
+    beginTransaction: (connection) => asSession(connection).begin(),
     commitTransaction: (connection) => asSession(connection).commit(),
     rollbackTransaction: (connection) => asSession(connection).rollback(),
     releaseConnection: async (connection) => asSession(connection).release(),
