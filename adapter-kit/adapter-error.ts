@@ -75,6 +75,13 @@ export class AdapterError extends Error {
   }
 }
 
+/** What a signal ended a call with: its reason when that is an AdapterError, else TIMEOUT with the reason as its cause. */
+export function abandoned(reason: unknown): AdapterError {
+  return reason instanceof AdapterError
+    ? reason
+    : new AdapterError('TIMEOUT', 'the call was given up by who asked for it', { cause: reason });
+}
+
 /** What became of one delivery that cannot be used, as far as its vendor can tell. */
 export type DecodeStage = 'PARSE' | 'SCHEMA' | 'BINDING' | 'MAPPING';
 

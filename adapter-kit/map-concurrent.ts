@@ -1,9 +1,11 @@
+import { abandoned } from './adapter-error.ts';
+
 /**
  * Maps with at most `limit` calls under way. The first failure ends it: what is under way is told by the signal handed to
  * `map`, what has not begun never begins.
  *
  * @returns results in the order of the items
- * @throws what `map` threw first, or the signal's reason
+ * @throws what `map` threw first; AdapterError when the signal fires
  */
 export async function mapConcurrent<T, R>(
   items: readonly T[],
@@ -18,12 +20,12 @@ export async function mapConcurrent<T, R>(
 
   async function work(): Promise<void> {
     for (const [index, item] of rest) {
-      either.throwIfAborted();
+      if (either.aborted) throw abandoned(either.reason);
       results[index] = await map(item, either);
     }
   }
 
-  signal.throwIfAborted();
+  if (signal.aborted) throw abandoned(signal.reason);
   const workers = Array.from({ length: Math.min(Math.max(1, limit), items.length) }, async () => {
     try {
       await work();

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Pool } from 'undici';
-import { AdapterError } from '../adapter-error.ts';
+import { abandoned, AdapterError } from '../adapter-error.ts';
 import { createAddressGuard, type NetworkPolicy, type ResolveName } from '../network/address-guard.ts';
 import { parseAnswer, readAnswer } from './answer.ts';
 import { createGuardedConnector } from './connector.ts';
-import { abandoned, isWorthRetrying, transportFailure } from './failure.ts';
+import { isWorthRetrying, transportFailure } from './failure.ts';
 import { createGate } from './gate.ts';
 import type { HttpAnswer, HttpClient, HttpClientFactory, HttpClientOptions, HttpRequest } from './http-client.ts';
 import { backoffMs, MAX_HONOURED_RETRY_AFTER_MS } from './retry.ts';

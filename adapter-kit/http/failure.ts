@@ -17,13 +17,6 @@ export function statusFailure(status: number, what: string, retryAfterMs: number
   return new AdapterError(code, `${what} answered ${status}${note}`, { status, retryAfterMs, layer: 'http' });
 }
 
-/** What the caller's signal or our own deadline ended the call with. */
-export function abandoned(reason: unknown): AdapterError {
-  return reason instanceof AdapterError
-    ? reason
-    : new AdapterError('TIMEOUT', 'the call was given up by who asked for it', { cause: reason });
-}
-
 /** What undici throws, in our words. Its own messages name no content, so they may be a cause. */
 export function transportFailure(error: unknown, what: string): AdapterError {
   if (error instanceof AdapterError) return error;
