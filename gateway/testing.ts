@@ -9,6 +9,7 @@ import { createTokenIssuer, type TokenIssuer, type TokenRequest } from './auth/i
 import { createGateway, type Gateway, type GatewayOptions } from './create-gateway.ts';
 import type { GraphQLEngine } from './engine.ts';
 import type { StreamSink } from './federation/hub.ts';
+import type { PlaygroundDemo } from './playground/playground.ts';
 
 // For tests of the front door: everything real but what is behind it.
 
@@ -108,13 +109,20 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
+export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'engine' | 'demo'>> {
+  /** @param token of a principal that may do everything */
+  readonly demo?: (token: string) => PlaygroundDemo;
+}
+
 /** A listening gateway on a free port of this machine. */
-export async function startTestGateway(options: Partial<Omit<GatewayOptions, 'engine'>> = {}): Promise<TestGateway> {
+export async function startTestGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const directory = mkdtempSync(join(tmpdir(), 'gateway-'));
   const issuer = await createTokenIssuer({ keyFile: join(directory, 'key.json') });
   const logger = options.logger ?? createLogger('silent');
   const engine = createFakeEngine();
   const now = options.now ?? Date.now;
+  const { demo, ...rest } = options;
+  const token = await issuer.issue({ sub: 'demo', scopes: ['admin'], orgIds: 'all', ttlSeconds: 3_600 });
   const gateway = createGateway({
     config: {
       host: '127.0.0.1',
@@ -138,7 +146,8 @@ export async function startTestGateway(options: Partial<Omit<GatewayOptions, 'en
     },
     syncs: { syncIntegration: () => Promise.reject(new Error('not part of this test')) },
     readiness: {},
-    ...options,
+    ...rest,
+    ...(demo === undefined ? {} : { demo: demo(token) }),
     engine,
   });
   const { url, port } = await gateway.listen();

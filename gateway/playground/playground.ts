@@ -45,6 +45,21 @@ function exampleVariables({ variables }: Example, values: Readonly<Record<string
   return JSON.stringify(Object.fromEntries(needed.map(({ name }) => [name, values[name] ?? ''])), null, 2);
 }
 
+/**
+ * The editor shows a first visitor no variables beside the first tab, and a returning one the tokens of an earlier
+ * sandbox; both live in the browser's storage, which this puts right before the editor starts.
+ */
+function seedScript(variables: string, demo: PlaygroundDemo | null): string {
+  return `<script>
+    const tabs = localStorage.getItem('graphiql:tabState');
+    if (tabs === null) localStorage.setItem('graphiql:variables', ${JSON.stringify(variables)});
+    const token = ${JSON.stringify(demo?.token ?? null)};
+    if (tabs !== null && token !== null) {
+      localStorage.setItem('graphiql:tabState', tabs.replaceAll(/Bearer [\\w.-]+/g, 'Bearer ' + token));
+    }
+  </script>`;
+}
+
 async function renderPage(demo: PlaygroundDemo | null): Promise<Buffer> {
   // 9 MB of source; only processes that show the page pay for it.
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
@@ -67,7 +82,10 @@ async function renderPage(demo: PlaygroundDemo | null): Promise<Buffer> {
   };
   // The renderer writes them into a script as they are, and a tag would end it.
   if (JSON.stringify(options).includes('<')) throw new Error('the options of the playground contain markup');
-  return compress(renderGraphiQL(options));
+  const page = renderGraphiQL(options);
+  return compress(
+    page.replace('<div id="root"></div>', () => `<div id="root"></div>\n${seedScript(tabs[0]?.variables ?? '', demo)}`),
+  );
 }
 
 /** @param demo null in the product */

@@ -1,22 +1,30 @@
 import { spawnSync } from 'node:child_process';
+import { findBrowser, HOW_TO_INSTALL_BROWSER } from './browser.ts';
 import { findPostgresBinaries, HOW_TO_INSTALL } from './postgres-binaries.ts';
 
 // Installs what the tests run against and a fresh machine lacks. Says nothing when nothing is missing.
 
-if (findPostgresBinaries() === null) {
-  if (process.getuid?.() !== 0) {
-    console.error(HOW_TO_INSTALL);
-    process.exit(1);
-  }
-  console.log('Installing PostgreSQL for the tests…');
+const services = [
+  { name: 'PostgreSQL', package: 'postgresql', isThere: () => findPostgresBinaries() !== null, howTo: HOW_TO_INSTALL },
+  { name: 'Chromium', package: 'chromium', isThere: () => findBrowser() !== null, howTo: HOW_TO_INSTALL_BROWSER },
+];
+
+function install(packages: readonly string[]): void {
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const install = ['install', '--yes', '--quiet', '--no-install-recommends', 'postgresql'];
+  const install = ['install', '--yes', '--quiet', '--no-install-recommends', ...packages];
   for (const args of [['update', '--quiet'], install]) {
     const { status, stderr } = spawnSync('apt-get', args, { env: environment, encoding: 'utf8' });
     if (status !== 0) console.error(`apt-get ${args[0]} failed: ${stderr ?? ''}`);
   }
-  if (findPostgresBinaries() === null) {
-    console.error(HOW_TO_INSTALL);
-    process.exit(1);
-  }
+}
+
+const missing = services.filter((service) => !service.isThere());
+if (missing.length > 0 && process.getuid?.() === 0) {
+  console.log(`Installing ${missing.map(({ name }) => name).join(' and ')} for the tests…`);
+  install(missing.map((service) => service.package));
+}
+for (const service of missing) {
+  if (service.isThere()) continue;
+  console.error(service.howTo);
+  process.exitCode = 1;
 }
