@@ -78,13 +78,14 @@ export async function openPage(url: string): Promise<Page> {
   const requests: string[] = [];
   const complaints: string[] = [];
   let lastId = 0;
-  let sessionId: unknown;
+  /** Empty until the page is attached to. */
+  const session: { sessionId?: unknown } = {};
 
   async function call(method: string, params: object = {}): Promise<Record<string, unknown>> {
     lastId += 1;
     const id = lastId;
     const answered = new Promise<Answer>((resolve) => waiting.set(id, resolve));
-    socket.send(JSON.stringify({ id, method, params, ...(sessionId === undefined ? {} : { sessionId }) }));
+    socket.send(JSON.stringify({ id, method, params, ...session }));
     const { result, error } = await answered;
     if (error !== undefined) throw new Error(`${method}: ${error.message}`);
     return result ?? {};
@@ -104,7 +105,7 @@ export async function openPage(url: string): Promise<Page> {
 
   const { targetId } = await call('Target.createTarget', { url: 'about:blank' });
   const attached = await call('Target.attachToTarget', { targetId, flatten: true });
-  sessionId = attached['sessionId'];
+  session.sessionId = attached['sessionId'];
   for (const domain of ['Network', 'Page', 'Runtime', 'Log']) await call(`${domain}.enable`);
   await call('Page.navigate', { url });
 
