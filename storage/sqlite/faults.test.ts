@@ -89,6 +89,18 @@ describe('SQLite under faults', () => {
     expect(toSqliteError(Object.assign(new Error('x'), { code: 'ERR_SQLITE_ERROR', errcode }))).toMatchObject({ code });
   });
 
+  it('answers only what a power cut cannot take away', async () => {
+    const { db } = await open();
+    const pragma = (name: string) =>
+      db
+        .write((tx) => sql<Record<string, unknown>>`pragma ${sql.raw(name)}`.execute(tx))
+        .then(({ rows }) => rows[0]?.[name]);
+    expect(await pragma('journal_mode')).toBe('wal');
+    const FULL = 2;
+    expect(await pragma('synchronous')).toBe(FULL);
+    expect(await pragma('wal_autocheckpoint')).toBe(0);
+  });
+
   it('leaves no log behind when it closes', async () => {
     const { db, file } = await open();
     await insertBytes(db, 'a', 500_000);
