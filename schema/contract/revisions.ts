@@ -24,7 +24,10 @@ export const Site = z.object({
   site_id: id('The premises.'),
   name: z.string().min(1).describe('Name of the premises.'),
   address: z.string().optional().describe('Postal address in one line; this or coordinates.'),
-  coordinates: z.object({ latitude: z.number(), longitude: z.number() }).optional().describe('WGS 84.'),
+  coordinates: z
+    .object({ latitude: z.number().describe('Degrees north.'), longitude: z.number().describe('Degrees east.') })
+    .optional()
+    .describe('WGS 84.'),
   timezone: z.string().optional().describe('IANA time zone, for example `Europe/Oslo`.'),
 });
 

@@ -55,7 +55,7 @@ export interface FaultBoard {
   readonly outage: Outage | null;
 }
 
-/** @param monotonic milliseconds that only go forward @param onOutageEnd told once, when an outage is over */
+/** @param onOutageEnd told once, when an outage is over */
 export function createFaultBoard(onOutageEnd: () => void): FaultBoard & { close(): void } {
   let left = Number.POSITIVE_INFINITY;
   let outage: Outage | null = null;

@@ -21,9 +21,8 @@ export function signatureHeaders(
   body: string,
 ): Readonly<Record<string, string>> {
   if (profile === 'standard-webhooks') {
-    const key = secret.startsWith(STANDARD_PREFIX)
-      ? Buffer.from(secret.slice(STANDARD_PREFIX.length), 'base64')
-      : secret;
+    // The specification's secrets are Base64, with or without the prefix.
+    const key = Buffer.from(secret.replace(STANDARD_PREFIX, ''), 'base64');
     return {
       'webhook-id': messageId,
       'webhook-timestamp': String(seconds),
