@@ -28,7 +28,10 @@ export interface Dialect {
 
 function withWords<T>(own: Readonly<Record<string, T>>, table: ReadonlyMap<string, T>): (word: string) => T | null {
   const added = new Map(Object.entries(own).map(([word, meaning]) => [foldWord(word), meaning]));
-  return (word) => added.get(foldWord(word)) ?? table.get(foldWord(word)) ?? null;
+  return (word) => {
+    const folded = foldWord(word);
+    return added.get(folded) ?? table.get(folded) ?? null;
+  };
 }
 
 const byType = new Map([...EVENT_RULES, ...Object.values(FAMILY_FALLBACKS)].map((rule) => [rule.type, rule]));
