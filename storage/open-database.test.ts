@@ -47,11 +47,11 @@ describe('opening a database', () => {
     await expect(openUrl(`sqlite:${directory}`)).rejects.toMatchObject({ code: 'DATA_DIRECTORY_NOT_WRITABLE' });
   });
 
-  it('makes the directory and a file that only its owner can read', async () => {
+  it('makes the directory and files that only their owner can read', async () => {
     const file = join(directory, 'a', 'b', 'main.db');
     const db = await openDatabase({ url: `sqlite:${file}`, logger });
+    for (const name of [file, `${file}-wal`]) expect(statSync(name).mode & 0o777).toBe(0o600);
     await db.close();
-    expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
   it('refuses a file that is no database', async () => {

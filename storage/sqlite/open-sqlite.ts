@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
@@ -22,6 +22,8 @@ const OLDEST_SQLITE = [3, 51, 3] as const;
 const CACHE_KIB = 65_536;
 /** Reads meet a lock only while another process recovers the log. */
 const READ_BUSY_TIMEOUT_MS = 5_000;
+const OWNER_ONLY = 0o600;
+
 export interface SqliteOptions {
   /** Path of the database; its directory is made when it is missing. */
   readonly file: string;
@@ -42,7 +44,6 @@ export async function openSqlite({ file, logger, transactions: limits }: SqliteO
     tune(writing);
     await retryWhileBusy(() => assertSound(writing, file));
     await migrate(writer, 'sqlite');
-    chmodSync(file, 0o600);
   } catch (error) {
     writing.close();
     throw error;
@@ -93,11 +94,14 @@ function makeWritable(file: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     accessSync(directory, constants.W_OK | constants.X_OK);
+    // SQLite gives its log the permissions of the database: they must be right before it writes there.
+    closeSync(openSync(file, 'a', OWNER_ONLY));
+    chmodSync(file, OWNER_ONLY);
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
     throw new StorageError(
       'DATA_DIRECTORY_NOT_WRITABLE',
-      `the data directory ${directory} cannot be written (${reason})`,
+      `${file} cannot be written in its data directory (${reason})`,
       {
         cause: error,
       },
