@@ -22,9 +22,9 @@ export function prepareAnswer(response: ServerResponse, requestId: string): void
 
 /** @param type media type, without charset */
 export function sendText(response: ServerResponse, status: number, type: string, text: string): void {
-  const bytes = Buffer.from(text);
-  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': bytes.length });
-  response.end(bytes);
+  response.writeHead(status, { 'content-type': `${type}; charset=utf-8`, 'content-length': Buffer.byteLength(text) });
+  // As text it leaves in one write together with the headers.
+  response.end(text);
 }
 
 export function sendJson(response: ServerResponse, status: number, value: object): void {
