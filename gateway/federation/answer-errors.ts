@@ -9,6 +9,7 @@ const MAX_ERRORS = 1_000;
 /** Gathers what went wrong while one answer was made, by the client's names and places. */
 export class ErrorLog {
   readonly #errors: AnswerError[] = [];
+  readonly #explained: ResponsePath[] = [];
   #omitted = 0;
 
   get isEmpty(): boolean {
@@ -18,6 +19,15 @@ export class ErrorLog {
   add(error: AnswerError): void {
     if (this.#errors.length < MAX_ERRORS) this.#errors.push(error);
     else this.#omitted++;
+  }
+
+  /** What is missing at this place, or anywhere below, follows from an error that was added. */
+  explain(path: ResponsePath): void {
+    if (this.#explained.length < MAX_ERRORS) this.#explained.push(path);
+  }
+
+  get explained(): readonly ResponsePath[] {
+    return this.#explained;
   }
 
   /** Everything gathered; says so when there was more. */

@@ -34,7 +34,7 @@ export function refusalText(
 }
 
 function tellFaults(faults: readonly CompletionFault[], errors: ErrorLog): void {
-  const explained = new Explained(errors.list());
+  const explained = new Explained(errors);
   for (const { message, path } of faults) {
     if (!explained.has(path)) errors.add({ message, path, extensions: { code: 'INTERNAL_SERVER_ERROR' } });
   }
@@ -45,8 +45,9 @@ class Explained {
   readonly #at = new Set<string>();
   readonly #above = new Set<string>();
 
-  constructor(errors: readonly AnswerError[]) {
-    for (const { path = [] } of errors) {
+  constructor(errors: ErrorLog) {
+    const told = errors.list().map(({ path = [] }) => path);
+    for (const path of [...told, ...errors.explained]) {
       this.#at.add(JSON.stringify(path));
       for (let length = 0; length < path.length; length++) this.#above.add(JSON.stringify(path.slice(0, length)));
     }

@@ -181,21 +181,22 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
     const variables = operation.coerce(request.variables ?? {});
     if ('errors' in variables) return refused(variables.errors, request);
 
+    const variant = operation.variant(variables.coerced);
     const scope = new RequestScope(
       request.signal,
       request.deadlineMs ?? (kind === 'mutation' ? MUTATION_DEADLINE_MS : QUERY_DEADLINE_MS),
     );
     try {
-      const run = runOf(from, request, scope, variables.coerced, operation.introspect(variables.coerced));
+      const run = runOf(from, request, scope, variables.coerced, variant.introspect(variables.coerced));
       let plan: ExecutableNode | null;
       try {
-        plan = await operation.plan();
+        plan = await variant.plan();
       } catch (error) {
         onError(error, { requestId: request.requestId, service: null });
         return refused([NOT_PLANNED], request);
       }
       if (plan !== null) await executePlan(plan, run);
-      const text = answerText(operation.shape(variables.coerced), run.root, run.errors, request.extensions);
+      const text = answerText(variant.shape, run.root, run.errors, request.extensions);
       return { text, hasErrors: !run.errors.isEmpty, isExecuted: true };
     } finally {
       scope.close();

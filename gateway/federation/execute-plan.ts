@@ -86,7 +86,11 @@ export function acceptRoot(
     const told = withService(error, node.service);
     errors.add(error.path === undefined ? told : { ...told, path: clientPath(error.path, node.renamed) });
   }
-  if (!isTree(result.data)) return;
+  if (!isTree(result.data)) {
+    // One of the errors went up to the top and took every field along.
+    if (!errors.isEmpty) for (const { key } of node.fields) errors.explain(clientPath([key], node.renamed));
+    return;
+  }
   if (node.outputRewrites.length > 0) rewrite(result.data, node.outputRewrites);
   mergeInto(root, result.data);
 }
@@ -114,7 +118,7 @@ async function executeEntityFetch(node: EntityFetch, run: PlanRun): Promise<void
     return;
   }
   // Places are looked up before anything is merged: they are those of the objects that asked.
-  if (result.errors !== undefined && result.errors.length > 0) tellEntityErrors(node, asked, result.errors, run);
+  if (result.errors !== undefined && result.errors.length > 0) tellEntityErrors(node, asked, result, run);
   for (const each of asked) acceptEntities(each, result.data?.[each.batch.key]);
 }
 
@@ -175,12 +179,7 @@ function tellLoss(
   }
 }
 
-function tellEntityErrors(
-  node: EntityFetch,
-  asked: readonly Asked[],
-  errors: readonly AnswerError[],
-  run: PlanRun,
-): void {
+function tellEntityErrors(node: EntityFetch, asked: readonly Asked[], result: SubgraphResult, run: PlanRun): void {
   const places = new Map<EntityBatch, ReadonlyMap<number, readonly Place[]>>();
   const placesByIndex = (each: Asked): ReadonlyMap<number, readonly Place[]> => {
     let known = places.get(each.batch);
@@ -191,7 +190,7 @@ function tellEntityErrors(
     }
     return known;
   };
-  for (const error of errors) {
+  for (const error of result.errors ?? []) {
     const [key, index, ...rest] = error.path ?? [];
     const told = withService(error, node.service);
     const concerned = asked.filter(({ batch }) => key === undefined || batch.key === key);
@@ -203,9 +202,16 @@ function tellEntityErrors(
         continue;
       }
       for (const place of placesByIndex(each).get(index) ?? []) {
+        // It may have gone up to the entity, and taken its other fields along.
+        if (!hasEntity(result, each.batch, index)) run.errors.explain(clientPath(place.path, renamed));
         if (rest.length > 0) run.errors.add({ ...told, path: clientPath([...place.path, ...rest], renamed) });
         else tellLoss(run, told, [place], fields, renamed);
       }
     }
   }
+}
+
+function hasEntity({ data }: SubgraphResult, { key }: EntityBatch, index: number): boolean {
+  const entities = data?.[key];
+  return Array.isArray(entities) && isTree(entities[index]);
 }

@@ -1,14 +1,11 @@
 import {
   type FieldNode,
   type FragmentDefinitionNode,
-  getDirectiveValues,
   getNamedType,
-  GraphQLIncludeDirective,
   type GraphQLInterfaceType,
   type GraphQLObjectType,
   type GraphQLOutputType,
   type GraphQLSchema,
-  GraphQLSkipDirective,
   type GraphQLUnionType,
   isAbstractType,
   isListType,
@@ -26,6 +23,7 @@ import {
   completeNullable,
 } from './completion.ts';
 import { type FieldShape, ObjectShape } from './object-shape.ts';
+import { type Conditions, isLeftOut } from './planner-document.ts';
 import type { SourceKeys } from './source-keys.ts';
 import { isTree } from './tree.ts';
 
@@ -35,8 +33,7 @@ export interface ShapeSource {
   readonly fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   /** Where each field stands in the tree. */
   readonly sourceKey: SourceKeys;
-  /** Values of the variables that @skip and @include use. */
-  readonly conditions: Readonly<Record<string, unknown>>;
+  readonly conditions: Conditions;
 }
 
 type CompositeType = GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType;
@@ -55,7 +52,7 @@ export function collectFields(
   };
   const collect = ({ selections: nodes }: SelectionSetNode): void => {
     for (const node of nodes) {
-      if (!isIncluded(source, node)) continue;
+      if (isLeftOut(node, source.conditions)) continue;
       if (node.kind === Kind.FIELD) {
         const key = node.alias?.value ?? node.name.value;
         const present = collected.get(key);
@@ -72,12 +69,6 @@ export function collectFields(
   };
   for (const selection of selections) collect(selection);
   return collected;
-}
-
-function isIncluded(source: ShapeSource, node: SelectionSetNode['selections'][number]): boolean {
-  if (node.directives === undefined || node.directives.length === 0) return true;
-  if (getDirectiveValues(GraphQLSkipDirective, node, source.conditions)?.['if'] === true) return false;
-  return getDirectiveValues(GraphQLIncludeDirective, node, source.conditions)?.['if'] !== false;
 }
 
 /** How an object of this type is written when these selections are asked of it. */

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { withService } from './answer-errors.ts';
 import { answerText } from './answer-text.ts';
 import type { SubscriptionPlan } from './compile-plan.ts';
 import type { GraphRequest } from './engine.ts';
@@ -7,7 +8,7 @@ import type { Generation } from './generation.ts';
 import type { HubContext, StreamSink } from './hub.ts';
 import { Operation } from './operation.ts';
 import { RequestScope } from './request-scope.ts';
-import { type AnswerError, isStream, type SubgraphResult, TransportError } from './transport.ts';
+import { type AnswerError, type SubgraphResult, SubscriptionRefused, TransportError } from './transport.ts';
 import type { Tree } from './tree.ts';
 
 /** What an item needs from other subgraphs has so long to come; then the item goes without it, and says so. */
@@ -155,7 +156,7 @@ export class StreamGroup {
 
   async #planOf(operation: Operation): Promise<SubscriptionPlan | null> {
     try {
-      return await operation.subscriptionPlan();
+      return await operation.variant(this.#variables).subscriptionPlan();
     } catch (error) {
       this.#context.onError(error, { requestId: this.#request.requestId, service: null });
       this.fail([{ message: 'The subscription could not be planned.', extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
@@ -193,17 +194,10 @@ export class StreamGroup {
       return upstream.signal.aborted ? 'RELOADED' : null;
     };
     try {
-      const stream = await this.#open(binding, plan, upstream.signal);
-      if (interruption() === null && !isStream(stream)) {
-        this.fail(stream.errors ?? [{ message: 'The stream could not be opened.' }]);
-        return null;
-      }
-      if (isStream(stream)) {
-        for await (const item of stream) {
-          if (interruption() !== null) break;
-          this.#delivering = this.#deliver(item);
-          await this.#delivering;
-        }
+      for await (const item of this.#open(binding, plan, upstream.signal)) {
+        if (interruption() !== null) break;
+        this.#delivering = this.#deliver(item);
+        await this.#delivering;
       }
       const reason = interruption();
       if (reason === null) this.complete();
@@ -211,6 +205,10 @@ export class StreamGroup {
     } catch (cause) {
       const reason = interruption();
       if (reason !== null) return reason;
+      if (cause instanceof SubscriptionRefused) {
+        this.fail(cause.errors.map((error) => withService(error, plan.source.service)));
+        return null;
+      }
       this.#context.onError(cause, { requestId: this.#request.requestId, service: plan.source.service });
       if (cause instanceof TransportError) return 'LOST';
       this.fail([{ message: 'The stream broke.', extensions: { code: 'INTERNAL_SERVER_ERROR' } }]);
@@ -220,11 +218,11 @@ export class StreamGroup {
     }
   }
 
-  async #open(
+  #open(
     { generation, operation }: Binding,
     { source }: SubscriptionPlan,
     signal: AbortSignal,
-  ): Promise<AsyncIterable<SubgraphResult> | SubgraphResult> {
+  ): AsyncIterable<SubgraphResult> {
     const transport = generation.transports.get(source.service);
     if (transport === undefined) throw new TransportError('SUBGRAPH_UNAVAILABLE', 'The stream is not available here.');
     const after = this.#cursor ?? this.#after;
@@ -257,7 +255,7 @@ export class StreamGroup {
       const isOurs = isReplayComplete && this.#isResuming && this.#isLive;
       if (!isOurs) {
         if (plan.rest !== null) await executePlan(plan.rest, run);
-        this.#send(answerText(operation.shape(this.#variables), run.root, run.errors, undefined));
+        this.#send(answerText(operation.variant(this.#variables).shape, run.root, run.errors, undefined));
       }
       this.#cursor = cursor ?? this.#cursor;
       this.#delivered++;

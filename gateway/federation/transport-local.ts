@@ -2,7 +2,13 @@ import { type DocumentNode, execute, type ExecutionResult, parse, subscribe, val
 import type { Subgraph } from '../../schema/subgraph.ts';
 import { Lru } from './lru.ts';
 import { maskError, type OnMasked } from './mask-error.ts';
-import { type SubgraphFetch, type SubgraphResult, type SubgraphTransport, TransportError } from './transport.ts';
+import {
+  type SubgraphFetch,
+  type SubgraphResult,
+  type SubgraphTransport,
+  SubscriptionRefused,
+  TransportError,
+} from './transport.ts';
 
 /** Operations of plans kept parsed, for each subgraph. A plan has a few for each subgraph. */
 const MAX_DOCUMENTS = 2_000;
@@ -43,21 +49,22 @@ export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): Su
     return { data: data ?? null, errors: errors.map((error) => maskError(error, onMasked)) };
   }
 
-  async function* itemsOf(
-    stream: AsyncGenerator<ExecutionResult, void, void>,
-    signal: AbortSignal,
-  ): AsyncGenerator<SubgraphResult> {
+  async function* itemsOf(fetch: SubgraphFetch): AsyncGenerator<SubgraphResult, void, void> {
+    const { signal } = fetch;
+    const stream = await subscribe(argumentsOf(fetch));
+    if (!(Symbol.asyncIterator in stream)) throw new SubscriptionRefused(resultOf(stream).errors ?? []);
     // A generator that waits for its next item cannot be returned from: the source is told by the signal as well.
     const stop = (): void => void stream.return().catch(onMasked);
     signal.addEventListener('abort', stop, { once: true });
     try {
-      for await (const item of stream) yield resultOf(item);
+      if (!signal.aborted) for await (const item of stream) yield resultOf(item);
     } catch (cause) {
       if (signal.aborted) return;
       onMasked(cause);
       throw new TransportError('SUBGRAPH_UNAVAILABLE', 'The stream was interrupted.', { cause });
     } finally {
       signal.removeEventListener('abort', stop);
+      await stream.return();
     }
   }
 
@@ -65,9 +72,6 @@ export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): Su
     async execute(fetch) {
       return resultOf(await execute(argumentsOf(fetch)));
     },
-    async subscribe(fetch) {
-      const stream = await subscribe(argumentsOf(fetch));
-      return Symbol.asyncIterator in stream ? itemsOf(stream, fetch.signal) : resultOf(stream);
-    },
+    subscribe: itemsOf,
   };
 }

@@ -33,13 +33,11 @@ export interface SubgraphTransport {
   /** @throws TransportError when there is no answer to be had */
   execute(fetch: SubgraphFetch): Promise<SubgraphResult>;
   /**
-   * Opens a stream. It ends when the subgraph completes it, and throws `TransportError` when it was lost: the
-   * transport does not resume by itself, since only the caller knows after which item.
-   *
-   * @returns the items, or a result with errors when the subgraph refused the subscription
-   * @throws TransportError when the subgraph cannot be reached
+   * Opens a stream. It ends when the subgraph completes it. It throws `SubscriptionRefused` when the subgraph does not
+   * want to serve it, and `TransportError` when it was lost or cannot be reached: the transport does not resume by
+   * itself, since only the caller knows after which item.
    */
-  subscribe(fetch: SubgraphFetch): Promise<AsyncIterable<SubgraphResult> | SubgraphResult>;
+  subscribe(fetch: SubgraphFetch): AsyncIterable<SubgraphResult>;
 }
 
 export type TransportErrorCode = 'SUBGRAPH_UNAVAILABLE' | 'TIMEOUT';
@@ -55,8 +53,13 @@ export class TransportError extends Error {
   }
 }
 
-export function isStream(
-  value: AsyncIterable<SubgraphResult> | SubgraphResult,
-): value is AsyncIterable<SubgraphResult> {
-  return Symbol.asyncIterator in value;
+/** A subgraph answered a subscription with errors instead of a stream. */
+export class SubscriptionRefused extends Error {
+  override readonly name = 'SubscriptionRefused';
+  readonly errors: readonly AnswerError[];
+
+  constructor(errors: readonly AnswerError[]) {
+    super('the subgraph refused the subscription');
+    this.errors = errors;
+  }
 }

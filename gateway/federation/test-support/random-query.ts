@@ -31,17 +31,19 @@ const CONDITIONS = { yes: true, no: false };
 const MAX_DEPTH = 6;
 const MAX_FIELDS = 60;
 
-/** Aliases that any gateway can stand. */
+export interface RandomQueryOptions {
+  /** Default: four that any gateway can stand. */
+  readonly aliases?: readonly string[];
+  /** With @skip and @include. Default true. */
+  readonly conditions?: boolean;
+}
+
 const PLAIN_ALIASES = ['a', 'b', 'count', 'label'];
 
 /** A valid query against the schema, the same for the same seed: aliases, fragments, @skip/@include, arguments, variables. */
-export function randomQuery(
-  schema: GraphQLSchema,
-  seed: string,
-  aliases: readonly string[] = PLAIN_ALIASES,
-): RandomQuery {
+export function randomQuery(schema: GraphQLSchema, seed: string, options: RandomQueryOptions = {}): RandomQuery {
   for (let attempt = 0; ; attempt++) {
-    const query = new Writer(schema, sequence(`${seed}/${attempt}`), aliases).write();
+    const query = new Writer(schema, sequence(`${seed}/${attempt}`), options).write();
     // Two selections under one name that cannot merge: legal to write, not to ask. Another attempt is cheaper than a proof.
     if (validate(schema, parse(query.text)).length === 0) return query;
   }
@@ -53,12 +55,18 @@ class Writer {
   readonly #schema: GraphQLSchema;
   readonly #next: () => number;
   readonly #aliases: readonly string[];
+  readonly #hasConditions: boolean;
   readonly #fragments: string[] = [];
   readonly #variables = new Map<string, { readonly type: string; readonly value: unknown }>();
   #fields = 0;
 
-  constructor(schema: GraphQLSchema, next: () => number, aliases: readonly string[]) {
+  constructor(
+    schema: GraphQLSchema,
+    next: () => number,
+    { aliases = PLAIN_ALIASES, conditions = true }: RandomQueryOptions,
+  ) {
     this.#aliases = aliases;
+    this.#hasConditions = conditions;
     this.#schema = schema;
     this.#next = next;
   }
@@ -119,7 +127,7 @@ class Writer {
   }
 
   #condition(): string {
-    if (this.#next() > 0.08) return '';
+    if (this.#next() > 0.08 || !this.#hasConditions) return '';
     return ` @${pick(['skip', 'include'], this.#next())}(if: ${pick(['$yes', '$no', 'true', 'false'], this.#next())})`;
   }
 
