@@ -13,7 +13,7 @@ export interface Metrics {
   httpAnswered(route: string, status: number): void;
   operationEnded(type: string, outcome: OperationOutcome, seconds: number): void;
   /** For the engine's `onFetch`. */
-  subgraphFetched(report: FetchReport): void;
+  readonly subgraphFetched: (report: FetchReport) => void;
   /** Read when metrics are collected. */
   watch(name: string, help: string, read: () => number | Promise<number>): void;
   /** The same for what only grows. */

@@ -100,6 +100,7 @@ export function createFakeEngine(publicSchema: GraphQLSchema = schema): FakeEngi
 
 export interface TestGateway {
   readonly gateway: Gateway;
+  /** Where no other engine was given. */
   readonly engine: FakeEngine;
   readonly issuer: TokenIssuer;
   readonly url: string;
@@ -109,7 +110,7 @@ export interface TestGateway {
   close(): Promise<void>;
 }
 
-export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'engine' | 'demo'>> {
+export interface TestGatewayOptions extends Partial<Omit<GatewayOptions, 'demo'>> {
   /** @param token of a principal that may do everything */
   readonly demo?: (token: string) => PlaygroundDemo;
 }
@@ -146,9 +147,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
     },
     syncs: { syncIntegration: () => Promise.reject(new Error('not part of this test')) },
     readiness: {},
+    engine,
     ...rest,
     ...(demo === undefined ? {} : { demo: demo(token) }),
-    engine,
   });
   const { url, port } = await gateway.listen();
   return {
