@@ -19,10 +19,13 @@ export type Exemptions = Readonly<
 export interface VendorContractOptions {
   /** Settings in addition to the simulator's. */
   readonly settings?: Readonly<Record<string, unknown>>;
-  /** Size of the simulated platform; default 60 devices on 3 sites. */
+  /**
+   * Size of the simulated platform; default 330 devices on 3 sites. Choose more where that is one page of the platform: a
+   * listing of one page proves nothing about the next.
+   */
   readonly devices?: number;
   readonly sites?: number;
-  /** Platform calls that one live read of everything may cost; default: one per site and two more. */
+  /** Platform calls that one live read of everything may cost; default: two per site and two more. */
   readonly maxReadCalls?: number;
   readonly exempt?: Exemptions;
 }
@@ -59,7 +62,7 @@ export async function startRig(vendor: Vendor, options: VendorContractOptions): 
       address: `${index + 1} Main Street, Springfield`,
       timezone: 'America/Chicago',
     })),
-    devices: options.devices ?? 60,
+    devices: options.devices ?? 330,
     port: 0,
     stateFile: null,
     now: () => new Date(),

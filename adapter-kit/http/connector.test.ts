@@ -43,7 +43,7 @@ describe('guarded connector', () => {
       const { port, received } = await listener();
       const connector = createGuardedConnector(deceived);
       const { promise, resolve } = Promise.withResolvers<Error | null>();
-      connector.connect({ hostname, protocol: 'http:', port }, (error) => resolve(error));
+      connector.connect({ hostname, protocol: 'http:', port }, (...[error]) => resolve(error));
       expect(await promise).toMatchObject({ code: 'BLOCKED_ADDRESS' });
       expect([received(), connector.hasConnected()]).toEqual([0, false]);
     },

@@ -296,8 +296,19 @@ describe('HTTP client', () => {
 
   it('says that a name does not exist with the layer it failed in', async () => {
     const missing = Object.assign(new Error('not found'), { code: 'ENOTFOUND' });
-    const http = client({ baseUrl: new URL('http://platform.test') }, { resolve: (_, __, done) => done(missing, []) });
+    let lookups = 0;
+    const http = client(
+      { baseUrl: new URL('http://platform.test') },
+      {
+        resolve: (_, __, done) => {
+          lookups += 1;
+          done(missing, []);
+        },
+      },
+    );
     await expect(http.request({ path: 'x', signal })).rejects.toMatchObject({ code: 'UNREACHABLE', layer: 'dns' });
+    // It will not exist a moment later either.
+    expect(lookups).toBe(1);
   });
 
   it('reports a connection that is cut in the middle of an answer', async () => {

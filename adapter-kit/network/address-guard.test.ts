@@ -140,10 +140,44 @@ describe('address guard', () => {
     );
   });
 
+  it.each([
+    ['10.1.2.3', 'private'],
+    ['::127.0.0.1', 'IPv4-compatible'],
+    ['::ffff:8.8.8.8', 'IPv4-mapped'],
+    ['2001:0:4136:e378::1', 'Teredo'],
+    ['2002:7f00:1::', '6to4'],
+    ['64:ff9b::7f00:1', 'NAT64'],
+    ['4000::1', 'not global unicast'],
+  ])('says of %s that it is closed as %s', (address, what) => {
+    expect(() => createAddressGuard(closed).checkAddress(address)).toThrow(what);
+  });
+
+  it.each([{ all: true }, { all: false }, { family: 4 }])(
+    'looks at every answer of a name with %j',
+    async (options) => {
+      const resolve: ResolveName = (_, __, done) =>
+        done(null, [
+          { address: '8.8.8.8', family: 4 },
+          { address: '10.0.0.1', family: 4 },
+        ]);
+      const { promise, resolve: answered } = Promise.withResolvers<Error | null>();
+      createAddressGuard(closed, resolve).lookup('mixed.test', options, (error) => answered(error));
+      expect(await promise).toMatchObject({ code: 'BLOCKED_ADDRESS' });
+    },
+  );
+
   it('opens exactly the networks of its policy', () => {
     const guard = createAddressGuard({ allow: ['10.20.0.0/16', 'fd12:3456::/32'], allowHttp: false });
     for (const address of ['10.20.0.1', '::ffff:10.20.3.4', 'fd12:3456::7']) guard.checkAddress(address);
-    for (const address of ['10.21.0.1', '127.0.0.1', '::ffff:10.21.0.1', 'fd13::1', '64:ff9b::10.20.0.1'])
+    for (const address of [
+      '10.21.0.1',
+      '127.0.0.1',
+      '::ffff:10.21.0.1',
+      'fd13::1',
+      '64:ff9b::10.20.0.1',
+      '::10.20.0.1',
+      '::a14:1',
+    ])
       expect(() => guard.checkAddress(address)).toThrow(AdapterError);
   });
 
@@ -155,7 +189,7 @@ describe('address guard', () => {
     expect(() => exact.checkAddress('169.254.169.254')).not.toThrow();
   });
 
-  it.each(['10.0.0.1', '10.0.0.1/8', '10/8', '0x0a.0.0.0/8', '10.0.0.0/33', 'all', ''])(
+  it.each(['10.0.0.1', '10.0.0.1/8', '10/8', '0x0a.0.0.0/8', '10.0.0.0/33', '::ffff:10.0.0.0/104', 'all', ''])(
     'refuses the rule "%s"',
     (rule) => {
       expect(isNetwork(rule)).toBe(false);

@@ -87,7 +87,7 @@ export function createAddressGuard(policy: NetworkPolicy, resolve: ResolveName =
   /** @returns why not; null when it is open */
   function refusal(text: string): string | null {
     // A zone (`fe80::1%eth0`) picks an interface; the address before it decides.
-    const [bare = ''] = text.split('%');
+    const bare = hexadecimal(text.split('%')[0] ?? '');
     if (isIP(bare) === 0) return 'not an address';
     const address = ipaddr.parse(bare);
     // `::ffff:10.0.0.1` reaches the same host as `10.0.0.1`: rules and the metadata list must see the IPv4 address.
@@ -138,9 +138,18 @@ export function createAddressGuard(policy: NetworkPolicy, resolve: ResolveName =
   };
 }
 
+/** `::127.0.0.1` as `::7f00:1`: ipaddr.js takes the first for the mapped form, which is another address. */
+function hexadecimal(address: string): string {
+  const [, head, ...quad] = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address) ?? [];
+  if (head === undefined) return address;
+  const [a = 0, b = 0, c = 0, d = 0] = quad.map(Number);
+  return `${head}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
+
 /** Whether a text is a network in CIDR notation without host bits: what `NetworkPolicy.allow` takes. */
 export function isNetwork(cidr: string): boolean {
-  // ipaddr.js also takes octal and shortened forms, which people and resolvers read differently.
+  // ipaddr.js also takes octal, shortened and mixed forms, which people and resolvers read differently.
+  if (cidr.includes(':') && cidr.includes('.')) return false;
   if (isIP(cidr.split('/')[0] ?? '') === 0 || !ipaddr.isValidCIDR(cidr)) return false;
   const [address, bits] = ipaddr.parseCIDR(cidr);
   const base =
