@@ -1,4 +1,7 @@
 import type { Principal } from '../../schema/principal.ts';
+import { bindSite, unbindSite } from './bindings.ts';
+import { createIntegration, testIntegration } from './create.ts';
+import type { IntegrationServiceDeps } from './deps.ts';
 import type {
   BindSiteInput,
   BindSitePayload,
@@ -13,6 +16,9 @@ import type {
   UpdateIntegrationInput,
   VendorSiteItem,
 } from './payloads.ts';
+import { rotateWebhookSecret } from './rotate.ts';
+import { updateIntegration } from './update.ts';
+import { vendorSites } from './vendor-sites.ts';
 
 /**
  * What operators do with integrations. Every call checks the principal itself: without `integrations:write` (or
@@ -36,4 +42,26 @@ export interface IntegrationService {
    *   PLATFORM_* with `integrationId` when the platform does not answer
    */
   vendorSites(principal: Principal, integrationId: string): Promise<readonly VendorSiteItem[]>;
+}
+
+export function createIntegrationService(deps: IntegrationServiceDeps): IntegrationService {
+  // Repetitions at the same moment wait for the first, so that one platform is asked once and one secret is shown once.
+  const creating = new Map<string, Promise<IntegrationPayload>>();
+  return {
+    testIntegration: (principal, input) => testIntegration(deps, principal, input),
+    async createIntegration(principal, input) {
+      const key = JSON.stringify([input.integration.orgId, input.idempotencyKey]);
+      for (let first = creating.get(key); first !== undefined; first = creating.get(key)) {
+        await first.catch(() => undefined);
+      }
+      const creation = createIntegration(deps, principal, input).finally(() => creating.delete(key));
+      creating.set(key, creation);
+      return creation;
+    },
+    updateIntegration: (principal, input) => updateIntegration(deps, principal, input),
+    bindSite: (principal, input) => bindSite(deps, principal, input),
+    unbindSite: (principal, input) => unbindSite(deps, principal, input),
+    rotateWebhookSecret: (principal, input) => rotateWebhookSecret(deps, principal, input),
+    vendorSites: (principal, integrationId) => vendorSites(deps, principal, integrationId),
+  };
 }

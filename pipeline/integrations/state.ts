@@ -21,8 +21,7 @@ export const REFUSED = 'UNAUTHENTICATED' satisfies AdapterErrorCode;
 export function stateOf({ enabled, errorCode, lastSyncState, ingestMode }: StateFacts): IntegrationState {
   if (!enabled) return 'DISABLED';
   if (errorCode === REFUSED) return 'REAUTH_REQUIRED';
-  if (lastSyncState === 'FAILED' || lastSyncState === 'PARTIAL' || errorCode !== null) return 'DEGRADED';
-  if (ingestMode === 'POLLING_FALLBACK_ACTIVE') return 'DEGRADED';
+  if (errorCode !== null || ingestMode === 'POLLING_FALLBACK_ACTIVE') return 'DEGRADED';
   return lastSyncState === null ? 'PENDING' : 'CONNECTED';
 }
 

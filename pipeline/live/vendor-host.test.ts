@@ -103,10 +103,10 @@ eachEngine('vendor host', (open) => {
 
     it('gives up at the deadline, even on an adapter that never answers', async () => {
       platform.gate = () => new Promise(() => undefined);
-      const end = expect(read(['a'])).rejects.toMatchObject({ code: 'TIMEOUT' });
+      const end = Promise.allSettled([read(['a'])]);
       await until('it is asked', () => platform.calls.length > 0);
       await parts.clock.advance(3_000);
-      await end;
+      expect(await end).toMatchObject([{ reason: { code: 'TIMEOUT' } }]);
     });
 
     it('takes a shorter deadline from the settings', async () => {
@@ -115,10 +115,10 @@ eachEngine('vendor host', (open) => {
       );
       platform.gate = () => new Promise(() => undefined);
       const message = 'The platform did not answer within 250 ms';
-      const end = expect(read(['a'])).rejects.toMatchObject({ code: 'TIMEOUT', message });
+      const end = Promise.allSettled([read(['a'])]);
       await until('it is asked', () => platform.calls.length > 0);
       await parts.clock.advance(250);
-      await end;
+      expect(await end).toMatchObject([{ reason: { code: 'TIMEOUT', message } }]);
     });
 
     it('leaves it alone for a moment and then asks again', async () => {
@@ -148,11 +148,11 @@ eachEngine('vendor host', (open) => {
       await createSyncEngine(parts).run({ integrationId: other, trigger: 'FIRST' });
       platform.calls.length = 0;
       platform.gate = () => (platform.calls.length === 1 ? new Promise(() => undefined) : Promise.resolve());
-      const end = expect(read(['a'])).rejects.toMatchObject({ code: 'TIMEOUT' });
+      const end = Promise.allSettled([read(['a'])]);
       await until('it is asked', () => platform.calls.length > 0);
       expect([...(await host.readDevices(other, ['a'], admin())).keys()]).toEqual(['a']);
       await parts.clock.advance(3_000);
-      await end;
+      expect(await end).toMatchObject([{ reason: { code: 'TIMEOUT' } }]);
     });
 
     it('stops asking with credentials that it refused', async () => {

@@ -2,6 +2,7 @@ import { type EventWriter, lockIntegration } from '../process/event-writer.ts';
 import type { EventDraft } from '../../adapter-kit/model.ts';
 import { DEVICE_STATES } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
+import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { zoneId } from '../../storage/ids.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DeviceRecord, ListedClaim } from './device-record.ts';
@@ -141,7 +142,7 @@ export async function applyChunk(
   const written =
     drafts.length === 0 ? { written: 0 } : await context.events.writeEvents(tx, integration, drafts, 'POLL', now);
   const hasChanged = changes.length > 0 || refreshes.length > 0 || written.written > 0;
-  if (hasChanged) await bumpRevision(tx, integration.org_id);
+  if (hasChanged) await bumpOrgRevision(tx, integration.org_id, now);
 
   const isUpdated = (entry: Change): boolean => entry.kind === 'UPDATED' || entry.kind === 'MOVED';
   return {
@@ -151,15 +152,6 @@ export async function applyChunk(
     repaired: written.written,
     hasChanged,
   };
-}
-
-/** Moves the org's revision: every cache of what it has is void once the transaction is committed. */
-export async function bumpRevision(tx: Tx, orgId: string): Promise<void> {
-  await tx
-    .updateTable('orgs')
-    .set((eb) => ({ revision: eb('revision', '+', 1) }))
-    .where('id', '=', orgId)
-    .execute();
 }
 
 function change(kind: Change['kind'], device: WrittenDevice, fields: readonly FieldChange[]): Change {

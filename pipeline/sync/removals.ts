@@ -1,6 +1,7 @@
 import type { Database, Tx } from '../../storage/database.ts';
+import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { lockIntegration } from '../process/event-writer.ts';
-import { bumpRevision, type ChunkContext } from './apply-chunk.ts';
+import type { ChunkContext } from './apply-chunk.ts';
 import { writeChanges } from './changes.ts';
 
 /** Complete lists in a row that must be without a device before it counts as gone. */
@@ -89,6 +90,6 @@ async function markMissing(tx: Tx, context: ChunkContext, ids: readonly string[]
     context,
     gone.map(({ id, site_id: siteId }) => ({ kind: 'REMOVED' as const, deviceId: id, siteId, fields: [] })),
   );
-  await bumpRevision(tx, integration.org_id);
+  await bumpOrgRevision(tx, integration.org_id, now);
   return gone.length;
 }
