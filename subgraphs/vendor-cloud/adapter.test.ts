@@ -154,7 +154,6 @@ describe('probe', () => {
       'dns',
       'tcp',
       'credentials',
-      'permission',
       'account',
     ]);
     expect(checks.find(({ state }) => state === 'FAIL')?.id).toBe('sites');
@@ -177,7 +176,7 @@ describe('probe', () => {
 
   it('fails at an address that is not one we connect to', async () => {
     const inside = connect(simulator, jwtOf(simulator), {}, 'http://169.254.169.254');
-    expect(failureOf(await inside.probe(never()))).toBe('tcp');
+    expect(failureOf(await inside.probe(never()))).toBe('dns');
     await inside.close();
   });
 

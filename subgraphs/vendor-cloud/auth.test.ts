@@ -115,6 +115,7 @@ describe('a simulated vendor', () => {
     const { checks } = await adapter.probe(never());
     expect(checks.find(({ state }) => state === 'FAIL')?.id).toBe('credentials');
     expect(JSON.stringify(checks)).not.toContain('wrong-wrong');
+    await expect(adapter.listSites(never())).rejects.toMatchObject({ code: 'UNAUTHENTICATED', retryable: false });
     await adapter.close();
   });
 

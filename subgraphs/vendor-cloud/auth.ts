@@ -82,30 +82,38 @@ function createTokenSource({ credentials, http, now }: AuthorizationOptions): {
     };
   }
   if (credentials?.kind !== 'oauthClient') return { fetch: null, client: null };
-  const url = new URL(credentials.tokenUrl);
+  const url = URL.parse(credentials.tokenUrl);
+  if (url === null) throw new AdapterError('MISCONFIGURED', 'the address of the token call cannot be read');
   const client = http({ baseUrl: new URL(url.origin) });
+  const request = {
+    method: 'POST',
+    path: url.pathname,
+    query: Object.fromEntries(url.searchParams),
+    form: {
+      grant_type: 'client_credentials',
+      client_id: credentials.clientId,
+      client_secret: credentials.clientSecret,
+    },
+    isIdempotent: true,
+  } as const;
   return {
     client,
     fetch: async () => {
-      const answer = await client.json(
-        {
-          method: 'POST',
-          path: url.pathname,
-          query: Object.fromEntries(url.searchParams),
-          form: {
-            grant_type: 'client_credentials',
-            client_id: credentials.clientId,
-            client_secret: credentials.clientSecret,
-          },
-          // The client's own deadline bounds it; nobody who waits for the token may end it for the others.
-          signal: new AbortController().signal,
-          isIdempotent: true,
-        },
-        WireToken,
-      );
+      // The client's own deadline bounds it; nobody who waits for the token may end it for the others.
+      const { signal } = new AbortController();
+      const answer = await client.json({ ...request, signal }, WireToken).catch((error: unknown) => {
+        throw asRefusal(error);
+      });
       return lasting(answer.access_token, answer.expires_in ?? DEFAULT_TOKEN_SECONDS, now());
     },
   };
+}
+
+/** RFC 6749, section 5.2: a token call says 400 for a client that it does not take, where others say 401. */
+function asRefusal(error: unknown): unknown {
+  if (!(error instanceof AdapterError) || (error.status !== 400 && error.status !== 403)) return error;
+  const { status, layer } = error;
+  return new AdapterError('UNAUTHENTICATED', error.message, { cause: error, status, layer });
 }
 
 export function createAuthorization(options: AuthorizationOptions): Authorization {

@@ -2,4 +2,4 @@ import { describeVendorContract } from '../../adapter-kit/contract-suite.ts';
 import { vendorCloud } from './index.ts';
 
 describeVendorContract(vendorCloud);
-describeVendorContract(vendorCloud, { settings: { perPage: 7 }, maxReadCalls: 20 });
+describeVendorContract(vendorCloud, { settings: { perPage: 7 }, devices: 60, maxReadCalls: 20 });

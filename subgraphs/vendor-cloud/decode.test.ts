@@ -91,6 +91,7 @@ describe('decode', () => {
     ['health', { status: 'zz-new' }, 'HEALTH', 'health.unknown', 'NOTICE'],
     ['device.offline', {}, 'HEALTH', 'health.offline', 'WARNING'],
     ['DeviceOnline', {}, 'HEALTH', 'health.online', 'NOTICE'],
+    ['device.status_changed', { status: 'offline' }, 'HEALTH', 'health.offline', 'WARNING'],
     ['camera_offline', {}, 'HEALTH', 'health.offline', 'WARNING'],
     ['health', { status: 'last_seen' }, 'SUPERVISION', 'supervision.last_seen', 'INFO'],
     ['health', { last_seen: '2026-02-04T14:31:00Z' }, 'SUPERVISION', 'supervision.last_seen', 'INFO'],

@@ -21,7 +21,10 @@ export interface EventRule {
 
 /** The vendor's words for a family, as `event_type` has them. */
 export const FAMILY_WORDS: ReadonlyMap<string, EventFamily> = new Map([
-  ...words('HEALTH', 'health status device_health device_status connectivity state'),
+  ...words(
+    'HEALTH',
+    'health status device_health device_status connectivity state status_change status_changed device_status_changed state_changed health_changed connectivity_changed',
+  ),
   ...words('ALARM', 'alarm trouble tamper intrusion alarm_trouble security'),
   ...words('ACCESS', 'access access_control door access_event'),
   ...words('VIDEO', 'video vms video_health recording camera storage'),

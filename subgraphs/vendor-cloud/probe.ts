@@ -1,29 +1,11 @@
-import type { ProbeCheck, ProbeReport } from '../../adapter-kit/adapter.ts';
+import type { ProbeReport } from '../../adapter-kit/adapter.ts';
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
+import { type ProbeFinding, type ProbeStep, runProbe } from '../../adapter-kit/probe.ts';
 import { isUuid } from '../../schema/contract/fields.ts';
+import type { ContractAccount, ContractDevice, ContractSite } from '../../schema/contract/records.ts';
 import type { Authorization } from './auth.ts';
 import type { VendorCloudClient } from './client.ts';
-
-const TITLES = {
-  dns: 'The host name resolves',
-  tcp: 'The host answers',
-  tls: 'The certificate is good',
-  credentials: 'The platform takes the credentials',
-  permission: 'The credentials may read account, sites and inventory',
-  account: 'The account answers',
-  sites: 'The sites are listed',
-  inventory: 'A page of inventory is listed',
-  ids: 'Ids are UUIDs',
-  'event-channel': 'Webhooks can be registered',
-} as const;
-type CheckId = keyof typeof TITLES;
-
-interface Finding {
-  readonly state: 'PASS' | 'WARN' | 'FAIL';
-  readonly detail: string | null;
-}
-
-const PASS: Finding = { state: 'PASS', detail: null };
+import type { WirePage } from './wire.ts';
 
 export interface ProbeSubject {
   readonly baseUrl: URL;
@@ -33,16 +15,36 @@ export interface ProbeSubject {
   open(): { readonly client: VendorCloudClient; readonly authorization: Authorization };
 }
 
-function failed(error: AdapterError): Finding {
-  return { state: 'FAIL', detail: error.message };
+/** What the calls of an integration came to; what was not reached is null. */
+interface Findings {
+  account: ContractAccount | null;
+  sites: WirePage<ContractSite> | null;
+  inventory: WirePage<ContractDevice> | null;
+  /** The first call that failed, and everything after it was not made. */
+  failure: { readonly step: 'credentials' | 'account' | 'sites' | 'inventory'; readonly error: AdapterError } | null;
 }
 
-/** Where a call broke, as the name of the check that it breaks. */
-function checkOf(error: AdapterError, step: CheckId): CheckId {
-  if (error.code === 'BLOCKED_ADDRESS') return 'tcp';
-  if (error.layer === 'dns' || error.layer === 'tcp' || error.layer === 'tls') return error.layer;
-  if (error.code === 'UNAUTHENTICATED') return 'credentials';
-  return error.code === 'FORBIDDEN' ? 'permission' : step;
+/** The calls that an integration lives from, once each, until one fails. */
+async function explore(subject: ProbeSubject, signal: AbortSignal): Promise<Findings> {
+  const found: Findings = { account: null, sites: null, inventory: null, failure: null };
+  const { accountId } = subject;
+  const { client, authorization } = subject.open();
+  let step: NonNullable<Findings['failure']>['step'] = 'credentials';
+  try {
+    await authorization.headers();
+    step = 'account';
+    found.account = accountId === undefined ? await client.account(signal) : { accountId, name: null, version: null };
+    step = 'sites';
+    found.sites = await client.sitesPage(1, signal);
+    step = 'inventory';
+    const [site] = found.sites.items;
+    if (site !== undefined)
+      found.inventory = await client.inventoryPage(site.value.siteId, found.account.accountId, 1, signal);
+  } catch (error) {
+    if (!(error instanceof AdapterError)) throw error;
+    found.failure = { step: error.code === 'UNAUTHENTICATED' ? 'credentials' : step, error };
+  }
+  return found;
 }
 
 /**
@@ -50,130 +52,105 @@ function checkOf(error: AdapterError, step: CheckId): CheckId {
  * first call goes out without credentials: nobody but the platform itself is to see them.
  */
 export async function probe(subject: ProbeSubject, signal: AbortSignal): Promise<ProbeReport> {
-  const found = new Map<CheckId, Finding>();
-  let account: { accountId: string | null; accountName: string | null } = { accountId: null, accountName: null };
-  let step: CheckId = 'tcp';
-  try {
-    const { client, authorization } = subject.open();
-    await client.reach(signal);
-    found.set('dns', PASS).set('tcp', PASS);
-    found.set(
-      'tls',
-      subject.baseUrl.protocol === 'https:'
-        ? PASS
-        : { state: 'WARN', detail: 'the address begins with http: whoever listens on the way can read everything' },
-    );
-    step = 'credentials';
-    await authorization.headers();
-    step = 'account';
-    account = await probeAccount(client, subject.accountId, signal, found);
-    step = 'sites';
-    const siteId = await probeSites(client, signal, found);
-    step = 'inventory';
-    await probeInventory(client, siteId, account.accountId ?? '', signal, found);
-    found.set('credentials', PASS).set('permission', PASS);
-    step = 'event-channel';
-    found.set(step, await probeWebhooks(client, signal));
-  } catch (error) {
-    if (!(error instanceof AdapterError)) throw error;
-    settle(found, checkOf(error, step), error);
+  let found: Findings = { account: null, sites: null, inventory: null, failure: null };
+
+  /** Judges a step by what was found; the call that failed fails here, unless it is the permission that is missing. */
+  function step(id: 'account' | 'sites' | 'inventory', title: string, judge: () => ProbeFinding): ProbeStep {
+    return {
+      id,
+      title,
+      run: async () => {
+        if (found.failure?.step === id) throw found.failure.error;
+        return judge();
+      },
+    };
   }
-  return { checks: report(found), ...account };
+
+  const checks = await runProbe(
+    subject.baseUrl,
+    async () => subject.open().client.reach(signal),
+    [
+      {
+        id: 'credentials',
+        title: 'The platform takes the credentials',
+        run: async () => {
+          found = await explore(subject, signal);
+          if (found.failure?.step === 'credentials') throw found.failure.error;
+          return undefined;
+        },
+      },
+      {
+        id: 'permission',
+        title: 'The credentials may read account, sites and inventory',
+        run: async () => {
+          if (found.failure?.error.code === 'FORBIDDEN') throw found.failure.error;
+          return found.failure === null ? undefined : warn('not known: a call failed before');
+        },
+      },
+      step('account', 'The account answers', () => pass(found.account?.name ?? null)),
+      step('sites', 'The sites are listed', () =>
+        judgeSites(found.sites?.items ?? [], found.sites?.totalCount ?? null),
+      ),
+      step('inventory', 'A page of inventory is listed', () => judgeInventory(found.inventory)),
+      { id: 'ids', title: 'Ids are UUIDs', run: async () => judgeIds(found) },
+      {
+        id: 'event-channel',
+        title: 'Webhooks can be registered',
+        run: () => judgeWebhooks(subject.open().client, signal),
+      },
+    ],
+    signal,
+  );
+  return { checks, accountId: found.account?.accountId ?? null, accountName: found.account?.name ?? null };
 }
 
-/** Everything before the failed check was good, or the call would not have come so far. */
-function settle(found: Map<CheckId, Finding>, broken: CheckId, error: AdapterError): void {
-  const order: readonly string[] = Object.keys(TITLES);
-  for (const id of ['dns', 'tcp', 'tls', 'credentials', 'permission'] as const) {
-    if (order.indexOf(id) < order.indexOf(broken) && !found.has(id)) found.set(id, PASS);
-  }
-  found.set(broken, failed(error));
+function pass(detail: string | null): ProbeFinding {
+  return { state: 'PASS', detail };
 }
 
-/** In order; nothing after a failure counts, even if it was tried. */
-function report(found: ReadonlyMap<string, Finding>): readonly ProbeCheck[] {
-  let isBroken = false;
-  const checks: ProbeCheck[] = [];
-  for (const [id, title] of Object.entries(TITLES)) {
-    const finding = found.get(id);
-    if (isBroken || finding === undefined) {
-      checks.push({ id, title, state: 'SKIPPED', detail: null });
-      continue;
-    }
-    isBroken = finding.state === 'FAIL';
-    checks.push({ id, title, ...finding });
-  }
-  return checks;
+function warn(detail: string): ProbeFinding {
+  return { state: 'WARN', detail };
 }
 
-async function probeAccount(
-  client: VendorCloudClient,
-  accountId: string | undefined,
-  signal: AbortSignal,
-  found: Map<CheckId, Finding>,
-) {
-  if (accountId !== undefined) {
-    found.set('account', { state: 'PASS', detail: 'taken from the settings' });
-    return { accountId, accountName: null };
-  }
-  const account = await client.account(signal);
-  found.set('account', { state: 'PASS', detail: account.name });
-  return { accountId: account.accountId, accountName: account.name };
-}
-
-async function probeSites(client: VendorCloudClient, signal: AbortSignal, found: Map<CheckId, Finding>) {
-  const { items, totalCount } = await client.sitesPage(1, signal);
-  const bare = items.filter(({ value }) => value.address === null && value.coordinates === null);
-  const zoneless = items.filter(({ value }) => value.timezone === null);
-  const strange = items.filter(({ value }) => !isUuid(value.siteId));
+function judgeSites(items: WirePage<ContractSite>['items'], totalCount: number | null): ProbeFinding {
+  if (items.length === 0) return warn('the account has no sites yet');
   const count = `${totalCount ?? items.length} site(s)`;
-  if (items.length === 0) found.set('sites', { state: 'WARN', detail: 'the account has no sites yet' });
-  else if (bare.length > 0)
-    found.set('sites', { state: 'WARN', detail: `${count}, ${bare.length} without address and coordinates` });
-  else if (zoneless.length > 0)
-    found.set('sites', { state: 'WARN', detail: `${count}, ${zoneless.length} without an IANA time zone` });
-  else found.set('sites', { state: 'PASS', detail: count });
-  found.set('ids', strange.length > 0 ? { state: 'WARN', detail: `${strange.length} site id(s) are not UUIDs` } : PASS);
-  return items[0]?.value.siteId ?? null;
+  const bare = items.filter(({ value }) => value.address === null && value.coordinates === null).length;
+  if (bare > 0) return warn(`${count}, ${bare} without address and coordinates`);
+  const zoneless = items.filter(({ value }) => value.timezone === null).length;
+  return zoneless > 0 ? warn(`${count}, ${zoneless} without an IANA time zone`) : pass(count);
 }
 
-async function probeInventory(
-  client: VendorCloudClient,
-  siteId: string | null,
-  accountId: string,
-  signal: AbortSignal,
-  found: Map<CheckId, Finding>,
-): Promise<void> {
-  if (siteId === null) {
-    found.set('inventory', { state: 'WARN', detail: 'there is no site to list' });
-    return;
-  }
-  const { items, rejected, totalCount } = await client.inventoryPage(siteId, accountId, 1, signal);
+function judgeInventory(page: WirePage<ContractDevice> | null): ProbeFinding {
+  if (page === null) return warn('there is no site to list');
+  const { items, rejected, totalCount } = page;
+  const [unreadable] = rejected;
+  if (unreadable !== undefined) return warn(`${rejected.length} device(s) cannot be read: ${unreadable.reason}`);
+  if (totalCount === null) return warn('no total_count: completeness of a sync cannot be proven');
   const macless = items.filter(({ value }) => (value.macAddresses ?? []).length === 0).length;
-  const [firstRejected] = rejected;
-  if (firstRejected !== undefined)
-    found.set('inventory', {
-      state: 'WARN',
-      detail: `${rejected.length} device(s) cannot be read: ${firstRejected.reason}`,
-    });
-  else if (totalCount === null)
-    found.set('inventory', { state: 'WARN', detail: 'no total_count: completeness of a sync cannot be proven' });
-  else if (macless > 0)
-    found.set('inventory', { state: 'WARN', detail: `${macless} of ${items.length} device(s) have no MAC address` });
-  else found.set('inventory', { state: 'PASS', detail: `${totalCount} device(s) at the first site` });
-  const strange = items.filter(({ value }) => !isUuid(value.deviceId)).length;
-  if (strange > 0) found.set('ids', { state: 'WARN', detail: `${strange} device id(s) are not UUIDs` });
+  if (macless > 0) return warn(`${macless} of ${items.length} device(s) have no MAC address`);
+  return pass(`${totalCount} device(s) at the first site`);
 }
 
-async function probeWebhooks(client: VendorCloudClient, signal: AbortSignal): Promise<Finding> {
+function judgeIds({ sites, inventory }: Findings): ProbeFinding {
+  const ids = [
+    ...(sites?.items ?? []).map(({ value }) => value.siteId),
+    ...(inventory?.items ?? []).map(({ value }) => value.deviceId),
+  ];
+  const strange = ids.filter((id) => !isUuid(id)).length;
+  return strange > 0 ? warn(`${strange} of ${ids.length} ids are not UUIDs`) : pass(null);
+}
+
+async function judgeWebhooks(client: VendorCloudClient, signal: AbortSignal): Promise<ProbeFinding> {
   try {
-    const webhooks = await client.webhooks(signal);
-    return { state: 'PASS', detail: `${webhooks.length} registered` };
+    return pass(`${(await client.webhooks(signal)).length} registered`);
   } catch (error) {
     if (!(error instanceof AdapterError)) throw error;
     // Polling alone is good enough to begin with, so that this never stops an integration.
-    if (error.code === 'NOT_SUPPORTED')
-      return { state: 'WARN', detail: 'no webhook API: enter our address and secret at the vendor by hand' };
-    return { state: 'WARN', detail: error.message };
+    return warn(
+      error.code === 'NOT_SUPPORTED'
+        ? 'no webhook API: enter our address and secret at the vendor by hand'
+        : error.message,
+    );
   }
 }

@@ -56,7 +56,6 @@ export async function startSimulator(options: SimulatorOptions): Promise<VendorC
     events: 0,
     devices: {},
     hooks: [],
-    pending: [],
   }));
   const world = createWorld(options);
   const board = createFaultBoard(() => dispatcher.wake());
@@ -126,6 +125,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<VendorC
       traffic.stop();
       board.close();
       dispatcher.close();
+      file.close();
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();

@@ -119,7 +119,7 @@ async function answerToken(access: Access, request: IncomingMessage, response: S
   const form = new URLSearchParams(await readBody(request));
   const isClient = access.isClient(form.get('client_id') ?? '', form.get('client_secret') ?? '');
   if (!isClient || form.get('grant_type') !== 'client_credentials')
-    return sendJson(response, 401, { error: 'invalid_client' });
+    return sendJson(response, 400, { error: 'invalid_client' });
   return sendJson(response, 200, { access_token: access.oauth.accessToken, token_type: 'Bearer', expires_in: 300 });
 }
 

@@ -43,15 +43,14 @@ interface Queued {
 export function createDispatcher(file: StateFile, board: FaultBoard, seed: number, now: () => Date): Dispatcher {
   const random = createRandom(seed ^ 0x5eed);
   const agents = { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) };
-  const queue: Queued[] = file.state.pending.map((delivery) => ({ delivery, dueAt: 0, isInFlight: false }));
+  const queue: Queued[] = file.pending.map((delivery) => ({ delivery, dueAt: 0, isInFlight: false }));
   const counts = { delivered: 0, refused: 0, lost: 0 };
   let inFlight = 0;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
 
   function persist(): void {
-    file.state.pending = queue.map(({ delivery }) => delivery);
-    file.save();
+    file.savePending(() => queue.map(({ delivery }) => delivery));
   }
 
   function remove(item: Queued): void {
