@@ -60,7 +60,7 @@ afterEach(async () => {
 });
 afterAll(async () => {
   await test.close();
-  await engine.close();
+  engine.close();
 });
 
 async function ask(query: string, authorization?: string): Promise<{ status: number; body: object }> {

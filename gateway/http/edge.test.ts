@@ -196,6 +196,32 @@ describe('front door', () => {
     expect(SEND_TIMEOUTS).toEqual({ headersMs: 5_000, requestMs: 10_000, lookEveryMs: 1_000 });
   });
 
+  it('reads no more of a body without end than it may, and says so', async () => {
+    const authorization = await test.authorization();
+    const socket = connect(test.port, '127.0.0.1');
+    const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+    let sent = 0;
+    let answer = '';
+    const send = (): void => {
+      while (!socket.destroyed && socket.write(chunk)) sent += 1;
+      sent += 1;
+    };
+    socket.on('drain', send);
+    socket.on('data', (bytes) => {
+      answer += String(bytes);
+    });
+    socket.on('error', () => undefined);
+    socket.write(
+      `POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: ${authorization}\r\n` +
+        'content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n',
+    );
+    send();
+    await new Promise((resolve) => socket.once('close', resolve));
+    expect(answer).toContain('HTTP/1.1 413');
+    expect(answer).toContain('PAYLOAD_TOO_LARGE');
+    expect(sent).toBeGreaterThan(4);
+  });
+
   it('refuses headers of more than 16 KB and a path that is none', async () => {
     expect(await talk(`GET /livez HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(16_384)}\r\n\r\n`)).toContain('431');
     expect(await talk('GET http://[ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')).toContain('400 Bad Request');

@@ -6,11 +6,16 @@ export const MAX_BODY_BYTES = 262_144;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function tooLarge(): Refusal {
-  return new Refusal(413, 'PAYLOAD_TOO_LARGE', `A request may have ${MAX_BODY_BYTES} bytes.`, {
-    // The rest of the body is not going to be read, so the connection cannot be used again.
-    headers: { connection: 'close' },
-  });
+/** Long enough to read our answer, too short to be worth an attack. */
+const LINGER_MS = 1_000;
+
+/** Clients read no answer while they are sending, so what comes is thrown away for a moment before they are cut. */
+function tooLarge(request: IncomingMessage): Refusal {
+  request.resume();
+  const cut = setTimeout(() => request.destroy(), LINGER_MS);
+  cut.unref();
+  request.once('close', () => clearTimeout(cut));
+  return new Refusal(413, 'PAYLOAD_TOO_LARGE', `A request may have ${MAX_BODY_BYTES} bytes.`);
 }
 
 /**
@@ -25,7 +30,7 @@ export async function readText(request: IncomingMessage): Promise<string> {
     // 152 bytes of brotli can be 100 MB of spaces.
     throw new Refusal(415, 'UNSUPPORTED_MEDIA_TYPE', 'Compressed requests are not accepted.');
   }
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge();
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw tooLarge(request);
   const bytes = await readBytes(request);
   try {
     return utf8.decode(bytes);
@@ -42,8 +47,8 @@ function readBytes(request: IncomingMessage): Promise<Buffer> {
       size += chunk.length;
       if (size > MAX_BODY_BYTES) {
         request.removeAllListeners('data');
-        request.pause();
-        reject(tooLarge());
+        chunks.length = 0;
+        reject(tooLarge(request));
         return;
       }
       chunks.push(chunk);
