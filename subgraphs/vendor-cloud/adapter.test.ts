@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:https';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Adapter, ProbeReport } from '../../adapter-kit/adapter.ts';
-import { EXPIRED_CERTIFICATE } from './fixtures/expired-certificate.ts';
+import { createCertificate } from '../../adapter-kit/simulator-kit/certificate.ts';
 import { connect, control, jwtOf, listAll, never, refsOf, simulate } from './fixtures/rig.ts';
 import type { VendorCloudSimulator } from './simulator.ts';
 
@@ -182,7 +182,12 @@ describe('probe', () => {
 
   it('fails at a certificate that has ended, and sends no credentials there', async () => {
     const seen: unknown[] = [];
-    const server = createServer(EXPIRED_CERTIFICATE, (request, response) => {
+    const { certificatePem, privateKeyPem } = createCertificate({
+      hosts: ['127.0.0.1'],
+      notBefore: new Date('2020-01-01'),
+      notAfter: new Date('2020-02-01'),
+    });
+    const server = createServer({ cert: certificatePem, key: privateKeyPem }, (request, response) => {
       seen.push(request.headers);
       response.end('{}');
     });
@@ -190,7 +195,7 @@ describe('probe', () => {
     await once(server, 'listening');
     const address = server.address();
     const url = `https://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
-    const expired = connect(simulator, jwtOf(simulator), { tlsCa: EXPIRED_CERTIFICATE.cert }, url);
+    const expired = connect(simulator, jwtOf(simulator), { tlsCa: certificatePem }, url);
     const { checks } = await expired.probe(never());
     await expired.close();
     server.close();
