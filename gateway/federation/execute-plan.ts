@@ -118,7 +118,7 @@ async function executeEntityFetch(node: EntityFetch, run: PlanRun): Promise<void
     return;
   }
   // Places are looked up before anything is merged: they are those of the objects that asked.
-  if (result.errors !== undefined && result.errors.length > 0) tellEntityErrors(node, asked, result, run);
+  if (result.errors !== undefined) for (const each of asked) tellEntityErrors(each, result, node.service, run);
   for (const each of asked) acceptEntities(each, result.data?.[each.batch.key]);
 }
 
@@ -179,39 +179,36 @@ function tellLoss(
   }
 }
 
-function tellEntityErrors(node: EntityFetch, asked: readonly Asked[], result: SubgraphResult, run: PlanRun): void {
-  const places = new Map<EntityBatch, ReadonlyMap<number, readonly Place[]>>();
-  const placesByIndex = (each: Asked): ReadonlyMap<number, readonly Place[]> => {
-    let known = places.get(each.batch);
-    if (known === undefined) {
-      const indexOf = new Map(each.targets.map((target, at) => [target, each.representations.indexes[at] ?? -1]));
-      known = Map.groupBy(placesOf(each, run), ({ target }) => indexOf.get(target) ?? -1);
-      places.set(each.batch, known);
+/** Tells the errors of one batch at every place that waits for the entities concerned. */
+function tellEntityErrors(asked: Asked, result: SubgraphResult, service: string, run: PlanRun): void {
+  const { renamed, fields, key } = asked.batch;
+  const errors = result.errors ?? [];
+  let own = errors.filter(({ path = [] }) => path.length === 0 || path[0] === key);
+  if (own.length === 0 && !Array.isArray(result.data?.[key])) {
+    // An error elsewhere in the operation went up to the top and took this batch along.
+    own = errors.slice(0, 1).map(({ message, extensions = {} }) => ({ message, extensions }));
+  }
+  if (own.length === 0) return;
+  const places = placesOf(asked, run);
+  const indexOf = new Map(asked.targets.map((target, at) => [target, asked.representations.indexes[at] ?? -1]));
+  const byIndex = Map.groupBy(places, ({ target }) => indexOf.get(target) ?? -1);
+  for (const error of own) {
+    const [, index, ...rest] = error.path ?? [];
+    const told = withService(error, service);
+    if (typeof index !== 'number') {
+      tellLoss(run, told, places, fields, renamed);
+      continue;
     }
-    return known;
-  };
-  for (const error of result.errors ?? []) {
-    const [key, index, ...rest] = error.path ?? [];
-    const told = withService(error, node.service);
-    const concerned = asked.filter(({ batch }) => key === undefined || batch.key === key);
-    for (const each of concerned) {
-      const { renamed, fields } = each.batch;
-      if (typeof index !== 'number') {
-        // The whole list of entities failed.
-        tellLoss(run, told, placesOf(each, run), fields, renamed);
-        continue;
-      }
-      for (const place of placesByIndex(each).get(index) ?? []) {
-        // It may have gone up to the entity, and taken its other fields along.
-        if (!hasEntity(result, each.batch, index)) run.errors.explain(clientPath(place.path, renamed));
-        if (rest.length > 0) run.errors.add({ ...told, path: clientPath([...place.path, ...rest], renamed) });
-        else tellLoss(run, told, [place], fields, renamed);
-      }
+    for (const place of byIndex.get(index) ?? []) {
+      // It may have gone up to the entity, and taken its other fields along.
+      if (!hasEntity(result, key, index)) run.errors.explain(clientPath(place.path, renamed));
+      if (rest.length > 0) run.errors.add({ ...told, path: clientPath([...place.path, ...rest], renamed) });
+      else tellLoss(run, told, [place], fields, renamed);
     }
   }
 }
 
-function hasEntity({ data }: SubgraphResult, { key }: EntityBatch, index: number): boolean {
+function hasEntity({ data }: SubgraphResult, key: string, index: number): boolean {
   const entities = data?.[key];
   return Array.isArray(entities) && isTree(entities[index]);
 }

@@ -58,11 +58,11 @@ interface World {
   readonly log: EventLog;
   /** Names of devices that were asked for, one list for each call. */
   readonly fetched: string[][];
-  source(changes?: { readonly field?: string; readonly events?: SubgraphTransport }): SupergraphSource;
-  subscribe(
+  readonly source: (changes?: { readonly field?: string; readonly events?: SubgraphTransport }) => SupergraphSource;
+  readonly subscribe: (
     document: string,
     options?: { variables?: Record<string, unknown>; principal?: ReturnType<typeof testPrincipal> },
-  ): { sink: TestSink; leave: () => void };
+  ) => { sink: TestSink; leave: () => void };
 }
 
 function createWorld(): World {
@@ -344,7 +344,9 @@ describe('subscription hub', () => {
     const { engine, log, subscribe } = createWorld();
     const { sink } = subscribe(DEEP);
     await log.topic.opened(1);
-    await expect(engine.reload({ supergraphSdl: 'type Query {', transports: new Map() })).rejects.toThrow();
+    await expect(engine.reload({ supergraphSdl: 'type Query {', transports: new Map() })).rejects.toThrow(
+      'Syntax Error',
+    );
     log.append();
     await sink.received(1);
     expect(names(sink)).toEqual(['name of d1']);

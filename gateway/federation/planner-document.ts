@@ -1,4 +1,5 @@
 import {
+  type ASTNode,
   type DocumentNode,
   type FieldNode,
   getNamedType,
@@ -55,9 +56,10 @@ export function plannerText(
       },
     },
   );
-  if (!needsFetch(included)) return null;
+  const needed = withoutUnusedFragments(included);
+  if (!needsFetch(needed)) return null;
   const typed = visit(
-    included,
+    needed,
     visitWithTypeInfo(types, {
       Field: {
         leave(node) {
@@ -98,6 +100,29 @@ export function isLeftOut(node: SelectionNode, conditions: Conditions): boolean 
 
 function isCondition(directive: string): boolean {
   return directive === 'skip' || directive === 'include';
+}
+
+/** Fragments that only introspection used are of types which the planner does not know. */
+function withoutUnusedFragments(document: DocumentNode): DocumentNode {
+  const fragments = new Map(
+    document.definitions.flatMap((each) => (each.kind === Kind.FRAGMENT_DEFINITION ? [[each.name.value, each]] : [])),
+  );
+  const used = new Set<string>();
+  const use = (node: ASTNode): void => {
+    visit(node, {
+      FragmentSpread({ name }) {
+        const fragment = fragments.get(name.value);
+        if (fragment === undefined || used.has(name.value)) return;
+        used.add(name.value);
+        use(fragment);
+      },
+    });
+  };
+  for (const each of document.definitions) if (each.kind === Kind.OPERATION_DEFINITION) use(each);
+  const definitions = document.definitions.filter(
+    (each) => each.kind !== Kind.FRAGMENT_DEFINITION || used.has(each.name.value),
+  );
+  return { ...document, definitions };
 }
 
 function needsFetch(document: DocumentNode): boolean {

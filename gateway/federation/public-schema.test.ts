@@ -1,0 +1,83 @@
+import { buildSchema, parse, print } from 'graphql';
+import { describe, expect, it } from 'vitest';
+import { Generation } from './generation.ts';
+import { buildPublicSchema, publicSdl } from './public-schema.ts';
+import { clientKey, sourceKeysOf, withSourceKeys } from './source-keys.ts';
+import { compose, testSubgraphs } from './test-support/supergraph.ts';
+
+const SUPERGRAPH = compose(testSubgraphs());
+
+describe('public schema', () => {
+  it('has nothing of the machinery', () => {
+    expect(publicSdl(SUPERGRAPH)).not.toMatch(/join__|link__|@link|_entities|_service|_Any|directive @/);
+  });
+
+  it('keeps descriptions, deprecations and @oneOf', () => {
+    const sdl = publicSdl(SUPERGRAPH);
+    expect(sdl).toContain('"""Protected premises."""');
+    expect(sdl).toContain('input CredentialsInput @oneOf');
+    expect(buildSchema(sdl).getType('Device')?.description).toContain('Equipment');
+  });
+
+  it('hides what is inaccessible', () => {
+    const sdl = publicSdl(`
+      type Query { a: A hidden: Int @inaccessible either: Either args(shown: Int, secret: Int @inaccessible): Int }
+      type A implements Shown & Secret { id: ID }
+      interface Shown { id: ID }
+      interface Secret @inaccessible { id: ID }
+      type Internal @inaccessible { id: ID }
+      union Either = A | Internal
+      enum Color { RED BLUE @inaccessible }
+    `);
+    expect(sdl).not.toMatch(/hidden|Secret|secret|Internal|BLUE/);
+    expect(buildPublicSchema(sdl).getType('Either')).toBeDefined();
+  });
+});
+
+describe('keys of the tree', () => {
+  const keyed = (query: string): string => {
+    const document = parse(query);
+    return print(withSourceKeys(document, sourceKeysOf(document, new Set(['id', '__typename']))))
+      .replaceAll(/\s+/g, ' ')
+      .trim();
+  };
+
+  it.each([
+    ['{ a { id name } }', '{ a { id name } }'],
+    ['{ a { x: id id: name } }', '{ a { x: id _alias_0_id: name } }'],
+    ['{ a { __typename: name } }', '{ a { _alias_0___typename: name } }'],
+    ['{ a { __proto__: name toString: name } }', '{ a { _alias_0___proto__: name _alias_0_toString: name } }'],
+    [
+      '{ a { ... on A { x: b } ... on B { x: c } } }',
+      '{ a { ... on A { _alias_0_x: b } ... on B { _alias_1_x: c } } }',
+    ],
+    [
+      '{ a { ... on A { x(n: 1) } ... on B { x(n: 2) } } }',
+      '{ a { ... on A { _alias_0_x: x(n: 1) } ... on B { _alias_1_x: x(n: 2) } } }',
+    ],
+    ['{ a { x(n: 1, m: 2) ... { x(m: 2, n: 1) } } }', '{ a { x(n: 1, m: 2) ... { x(m: 2, n: 1) } } }'],
+    [
+      '{ a { ... on A { id: name } ... on B { id: size } id } }',
+      '{ a { ... on A { _alias_0_id: name } ... on B { _alias_1_id: size } id } }',
+    ],
+  ])('of %s are those of %s', (query, expected) => {
+    expect(keyed(query)).toBe(expected);
+  });
+
+  it('are put back', () => {
+    expect(['name', '_alias_0_id', '_alias_12__alias_0_id'].map(clientKey)).toEqual(['name', 'id', '_alias_0_id']);
+  });
+});
+
+describe('planning', () => {
+  // The planner aborts the whole process on this document as it is written.
+  it('survives one field with different arguments under two types', async () => {
+    const generation = new Generation(SUPERGRAPH, new Map(), new Set());
+    const operation = generation.prepare(
+      'query ($v: String) { events { edges { node { ... on VideoEvent { org { devices { __typename } } } ... on InventoryEvent { org { devices(after: $v) { __typename } } } } } } }',
+      null,
+    );
+    if (!('variant' in operation)) throw new Error('the document is not valid');
+    await expect(operation.variant({}).plan()).resolves.toMatchObject({ node: 'sequence' });
+  });
+});
