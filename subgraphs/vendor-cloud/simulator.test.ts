@@ -80,8 +80,13 @@ describe('the simulated platform', () => {
       nativeDeviceId: 'sys-south/cam-002',
       type: 'health.offline',
     });
-    const offline = simulator.devices().filter(({ state }) => state === 'offline');
-    expect(offline.map(({ nativeId }) => nativeId)).toEqual(['sys-south/cam-002']);
+    const offline = () => simulator.devices().filter(({ state }) => state === 'offline');
+    expect(offline().map(({ nativeId }) => nativeId)).toEqual(['sys-south/cam-002']);
+    await control(simulator, 'devices/sys-south/cam-002', { state: 'online' });
+    expect(offline()).toEqual([]);
+    await control(simulator, `${path}/words`, { state: 'napping' });
+    const [, , napping] = await inbox.until(3);
+    expect(napping && decoded(napping).claim).toMatchObject({ state: 'UNKNOWN', vendorState: 'napping' });
   });
 
   it('goes on from its state file: port, key, switched devices, registrations, what nobody took', async () => {

@@ -102,20 +102,20 @@ async function act(parts: ControlParts, request: IncomingMessage, url: URL): Pro
   }
 }
 
-/** `{nativeId}` or `{nativeId}/words`; a slash within the id is percent-encoded. */
+const WORDS = '/words';
+
+/** `{nativeId}` or `{nativeId}/words`; a slash within the id may be percent-encoded or not. */
 function switchDevice(platform: Platform, rest: string, body: unknown): Answer {
-  const [encoded = '', what] = rest.split('/');
-  const nativeId = decodeURIComponent(encoded);
-  const device = platform.find(nativeId);
-  if (device === undefined) return NOT_FOUND;
-  if (what === 'words') {
-    platform.setWords(nativeId, definedOf(Words.parse(body)));
-    return { status: 200, body: { nativeId } };
+  const name = decodeURIComponent(rest);
+  if (platform.find(name) !== undefined) {
+    const { state } = Switch.parse(body);
+    const isChanged = platform.setState(name, state);
+    return { status: 200, body: { nativeId: name, state, changed: isChanged } };
   }
-  if (what !== undefined) return NOT_FOUND;
-  const { state } = Switch.parse(body);
-  const isChanged = platform.setState(nativeId, state);
-  return { status: 200, body: { nativeId, state, changed: isChanged } };
+  const nativeId = name.endsWith(WORDS) ? name.slice(0, -WORDS.length) : null;
+  if (nativeId === null || platform.find(nativeId) === undefined) return NOT_FOUND;
+  platform.setWords(nativeId, definedOf(Words.parse(body)));
+  return { status: 200, body: { nativeId } };
 }
 
 function definedOf({ type, state }: z.infer<typeof Words>): { type?: string; state?: string } {
