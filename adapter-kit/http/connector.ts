@@ -49,8 +49,7 @@ export interface GuardedConnector {
 export function createGuardedConnector(guard: AddressGuard, tls: TlsPolicy = {}): GuardedConnector {
   const pinned = tls.pinnedFingerprint === undefined ? null : parseFingerprint(tls.pinnedFingerprint);
   const open = buildConnector({
-    // Undici hands these on to net.connect and tls.connect.
-    ...{ lookup: guard.lookup },
+    lookup: guard.lookup,
     timeout: CONNECT_TIMEOUT_MS,
     // A resumed session shows no certificate to compare with the pin.
     maxCachedSessions: 0,

@@ -107,7 +107,7 @@ function createClient(
       } catch (error) {
         const failure = transportFailure(error, describeTarget(request));
         const waitMs = (failure.retryAfterMs ?? 0) + backoffMs(made, deps.random);
-        const isLast = !isIdempotent || made >= retries || !isWorthRetrying(failure);
+        const isLast = closing !== null || !isIdempotent || made >= retries || !isWorthRetrying(failure);
         // A wait that ends after the deadline would turn a clear answer into a timeout.
         const isTooLong =
           (failure.retryAfterMs ?? 0) > MAX_HONOURED_RETRY_AFTER_MS || performance.now() + waitMs >= endsAt;
