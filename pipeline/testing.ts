@@ -311,3 +311,25 @@ export async function until(isTrue: () => boolean | Promise<boolean>, ms = 20_00
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
+
+/** Time that stands still until `advance`. */
+export function createTestTiming() {
+  let elapsed = 0;
+  let jobs: { readonly at: number; readonly job: () => void }[] = [];
+  return {
+    elapsedMs: () => elapsed,
+    after(ms: number, job: () => void) {
+      const entry = { at: elapsed + ms, job };
+      jobs.push(entry);
+      return () => {
+        jobs = jobs.filter((each) => each !== entry);
+      };
+    },
+    advance(ms: number) {
+      elapsed += ms;
+      const due = jobs.filter(({ at }) => at <= elapsed);
+      jobs = jobs.filter(({ at }) => at > elapsed);
+      for (const { job } of due) job();
+    },
+  };
+}
