@@ -98,7 +98,7 @@ eachEngine('pages of devices', (openDb) => {
           const page = await store.page(EVERYONE, { page: { first, after }, order, filter: null, search: null });
           seen.push(...page.rows.map(({ id }) => id));
           after = page.hasNextPage ? pageInfo(page).endCursor : null;
-        } while (after !== null);
+        } while (after !== null && seen.length < 200);
         expect({ order, seen }).toEqual({ order, seen: inOrder(rows, order) });
       }
     }
