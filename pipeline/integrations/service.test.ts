@@ -201,7 +201,9 @@ eachEngine('integration service', (open) => {
       });
       expect(payload.webhookSecretOnce).toMatch(/^whsec_[A-Za-z0-9+/]{43}=$/);
       const rows = await secrets();
-      expect(rows.map(({ purpose, hint }) => [purpose, hint]).toSorted()).toEqual([
+      expect(
+        rows.map(({ purpose, hint }) => [purpose, hint]).toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+      ).toEqual([
         ['credentials', 'apiKey'],
         ['webhook', payload.webhookSecretOnce?.slice(-4)],
       ]);

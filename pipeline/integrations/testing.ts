@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { KyselyPlugin } from 'kysely';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
@@ -48,8 +49,8 @@ export class ManualClock implements Clock {
     return this.#timers.size;
   }
 
-  /** Moves the time and runs what is due, letting other work happen between the jobs. */
-  async advance(ms: number): Promise<void> {
+  /** Moves the time and runs what is due. @param settle lets the work of one job happen before the next */
+  async advance(ms: number, settle: () => Promise<unknown> = () => new Promise(setImmediate)): Promise<void> {
     const until = this.#now + ms;
     for (;;) {
       const due = [...this.#timers]
@@ -61,7 +62,7 @@ export class ManualClock implements Clock {
       this.#timers.delete(id);
       this.#now = Math.max(this.#now, at);
       job();
-      await new Promise(setImmediate);
+      await settle();
     }
     this.#now = until;
   }
@@ -74,6 +75,44 @@ export async function until(what: string, isSo: () => Promise<boolean> | boolean
     if (performance.now() > end) throw new Error(`it never came to pass that ${what}`);
     await new Promise(setImmediate);
   }
+}
+
+/** Turns of the event loop without a query after which nothing more is going on. */
+const QUIET_TURNS = 5;
+
+/** A database that tells when nobody asks it anything any more: for tests whose time must not outrun it. */
+export function watched(db: Database): { readonly db: Database; readonly settle: () => Promise<void> } {
+  let pending = 0;
+  const plugin: KyselyPlugin = {
+    transformQuery({ node }) {
+      pending += 1;
+      return node;
+    },
+    async transformResult({ result }) {
+      pending -= 1;
+      return result;
+    },
+  };
+  return {
+    db: {
+      ...db,
+      read: db.read.withPlugin(plugin),
+      async write(job) {
+        pending += 1;
+        try {
+          return await db.write(job);
+        } finally {
+          pending -= 1;
+        }
+      },
+    },
+    async settle() {
+      for (let quiet = 0; quiet < QUIET_TURNS; quiet += 1) {
+        await new Promise(setImmediate);
+        if (pending > 0) quiet = -1;
+      }
+    },
+  };
 }
 
 export function device(nativeId: string, changes: Partial<DeviceDraft> = {}): DeviceDraft {
