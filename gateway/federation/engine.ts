@@ -9,6 +9,7 @@ import { Generation } from './generation.ts';
 import { Hub, type StreamSink } from './hub.ts';
 import { InFlight } from './in-flight.ts';
 import { Operation } from './operation.ts';
+import { createPlanner, type PlannerFactory } from './planner.ts';
 import { RequestScope } from './request-scope.ts';
 import { type AnswerError, type SubgraphTransport, TransportError } from './transport.ts';
 import type { Tree } from './tree.ts';
@@ -50,6 +51,8 @@ export interface FederationEngineOptions extends SupergraphSource {
   readonly fetchTimeoutMs?: number;
   /** Wait before the n-th attempt in a row (from 0) to open a lost stream again, in milliseconds. Default: 100 doubling to 5,000, half of it random. */
   readonly streamRetryDelayMs?: (attempt: number) => number;
+  /** Default: in this process. A process that serves strangers gives `createPlannerProcess`. */
+  readonly planner?: PlannerFactory;
   /** Default: see PERSONAL_TYPES. */
   readonly personalTypes?: ReadonlySet<string>;
 }
@@ -113,7 +116,8 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
   const personalTypes = options.personalTypes ?? PERSONAL_TYPES;
   const inFlight = new InFlight();
   const accessKeys = new WeakMap<Principal, string>();
-  let generation = new Generation(options.supergraphSdl, options.transports, personalTypes);
+  const planner = options.planner ?? createPlanner;
+  let generation = new Generation(options.supergraphSdl, options.transports, personalTypes, planner);
 
   function accessOf(principal: Principal): string {
     let key = accessKeys.get(principal);
@@ -218,11 +222,23 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
     execute,
     subscribe: (request, sink) => hub.subscribe(request, sink),
     async reload({ supergraphSdl, transports }) {
-      generation = new Generation(supergraphSdl, transports, personalTypes);
+      const next = new Generation(supergraphSdl, transports, personalTypes, planner);
+      try {
+        await next.planner.ready;
+      } catch (error) {
+        next.planner.close();
+        throw error;
+      }
+      const previous = generation;
+      generation = next;
       await hub.reload();
+      previous.planner.close();
     },
     streams: () => hub.size,
-    close: () => hub.close(),
+    close() {
+      hub.close();
+      generation.planner.close();
+    },
   };
 }
 

@@ -13,7 +13,7 @@ import {
 import type { PlanContext } from './compile-plan.ts';
 import { Lru } from './lru.ts';
 import { Operation } from './operation.ts';
-import { createPlanner, type Planner } from './planner.ts';
+import type { Planner, PlannerFactory } from './planner.ts';
 import { buildPublicSchema, machineryFieldNames } from './public-schema.ts';
 import type { IsSubType } from './representations.ts';
 import type { SubgraphTransport } from './transport.ts';
@@ -46,6 +46,7 @@ export class Generation implements PlanContext {
     supergraphSdl: string,
     transports: ReadonlyMap<string, SubgraphTransport>,
     personalTypes: ReadonlySet<string>,
+    createPlanner: PlannerFactory,
   ) {
     this.schema = buildPublicSchema(supergraphSdl);
     this.planner = createPlanner(supergraphSdl);

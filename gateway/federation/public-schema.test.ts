@@ -1,6 +1,7 @@
 import { buildSchema, parse, print } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { Generation } from './generation.ts';
+import { createPlanner } from './planner.ts';
 import { buildPublicSchema, publicSdl } from './public-schema.ts';
 import { clientKey, sourceKeysOf, withSourceKeys } from './source-keys.ts';
 import { compose, testSubgraphs } from './test-support/supergraph.ts';
@@ -72,7 +73,7 @@ describe('keys of the tree', () => {
 describe('planning', () => {
   // The planner aborts the whole process on this document as it is written.
   it('survives one field with different arguments under two types', async () => {
-    const generation = new Generation(SUPERGRAPH, new Map(), new Set());
+    const generation = new Generation(SUPERGRAPH, new Map(), new Set(), createPlanner);
     const operation = generation.prepare(
       'query ($v: String) { events { edges { node { ... on VideoEvent { org { devices { __typename } } } ... on InventoryEvent { org { devices(after: $v) { __typename } } } } } } }',
       null,
