@@ -15,15 +15,19 @@ const MAX_NAMED_ISSUES = 3;
 
 /**
  * Takes a 2xx answer, all of it, up to the cap. @throws AdapterError for any other status, a longer or a compressed answer
+ *
+ * @param alsoAnswers statuses beside 2xx that are no failures
  */
 export async function readAnswer(
   response: Dispatcher.ResponseData,
   what: string,
   maxBytes: number,
   now: Date,
+  alsoAnswers: readonly number[] = [],
 ): Promise<HttpAnswer> {
   const headers = plainHeaders(response.headers);
-  if (response.statusCode < 200 || response.statusCode > 299) {
+  const isAnswer = response.statusCode >= 200 && response.statusCode <= 299;
+  if (!isAnswer && !alsoAnswers.includes(response.statusCode)) {
     await discard(response, headers);
     throw statusFailure(response.statusCode, what, parseRetryAfter(headers['retry-after'], now));
   }

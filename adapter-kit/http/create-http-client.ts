@@ -1,15 +1,24 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Pool } from 'undici';
+import type { WebSocket } from 'ws';
 import { abandoned, AdapterError } from '../adapter-error.ts';
 import { createAddressGuard, type NetworkPolicy, type ResolveName } from '../network/address-guard.ts';
 import { parseAnswer, readAnswer } from './answer.ts';
-import { createGuardedConnector } from './connector.ts';
+import { createGuardedConnector, type GuardedConnector } from './connector.ts';
 import { isWorthRetrying, transportFailure } from './failure.ts';
 import { createGate } from './gate.ts';
-import type { HttpAnswer, HttpClient, HttpClientFactory, HttpClientOptions, HttpRequest } from './http-client.ts';
+import type {
+  HttpAnswer,
+  HttpClient,
+  HttpClientFactory,
+  HttpClientOptions,
+  HttpRequest,
+  WebSocketRequest,
+} from './http-client.ts';
 import { backoffMs, MAX_HONOURED_RETRY_AFTER_MS } from './retry.ts';
 import { describeTarget, targetOf } from './target.ts';
+import { openWebSocket } from './web-socket.ts';
 
 const DEFAULT_TIMEOUT_MS = 3_000;
 const DEFAULT_MAX_RESPONSE_BYTES = 4 * 1_024 * 1_024;
@@ -59,7 +68,7 @@ export function createHttpClientFactory(deps: HttpClientDeps): HttpClientFactory
       headersTimeout: 0,
       bodyTimeout: 0,
     });
-    return createClient(options, deps, pool, connector.hasConnected);
+    return createClient(options, deps, pool, connector);
   };
 }
 
@@ -67,12 +76,13 @@ function createClient(
   options: HttpClientOptions,
   deps: HttpClientDeps,
   pool: Pool,
-  hasConnected: () => boolean,
+  connector: GuardedConnector,
 ): HttpClient {
   const gate = createGate(options.maxConcurrent ?? DEFAULT_MAX_CONCURRENT, MAX_WAITING);
   const retries = options.retries ?? DEFAULT_RETRIES;
   const maxBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
   const sleep = deps.sleep ?? defaultSleep;
+  const sockets = new Set<WebSocket>();
   let closing: Promise<void> | null = null;
 
   async function attempt(request: HttpRequest, target: string, signal: AbortSignal): Promise<HttpAnswer> {
@@ -92,7 +102,7 @@ function createClient(
         body: bodyOf(request),
         signal,
       });
-      return await readAnswer(response, what, maxBytes, deps.now());
+      return await readAnswer(response, what, maxBytes, deps.now(), request.answers);
     } catch (error) {
       throw signal.aborted ? abandoned(signal.reason) : transportFailure(error, what);
     }
@@ -117,13 +127,17 @@ function createClient(
     }
   }
 
-  async function request(call: HttpRequest): Promise<HttpAnswer> {
+  /** Runs one call within its deadline, its caller's patience and the gate. */
+  async function bounded<T>(
+    call: Pick<HttpRequest, 'method' | 'path' | 'signal' | 'timeoutMs'>,
+    run: (signal: AbortSignal, endsAt: number) => Promise<T>,
+  ): Promise<T> {
     if (closing !== null) throw new AdapterError('UNREACHABLE', 'the client is closed');
     const timeoutMs = call.timeoutMs ?? options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const controller = new AbortController();
     const abort = (): void => controller.abort(abandoned(call.signal.reason));
     const timer = setTimeout(() => {
-      const layer = hasConnected() ? 'http' : 'tcp';
+      const layer = connector.hasConnected() ? 'http' : 'tcp';
       const message = `${describeTarget(call)} was not answered in full within ${timeoutMs} ms`;
       controller.abort(new AdapterError('TIMEOUT', message, { layer }));
     }, timeoutMs);
@@ -132,7 +146,7 @@ function createClient(
     let leave: (() => void) | null = null;
     try {
       leave = await gate.enter(controller.signal);
-      return await withRetries(call, controller.signal, performance.now() + timeoutMs);
+      return await run(controller.signal, performance.now() + timeoutMs);
     } catch (error) {
       throw controller.signal.aborted ? abandoned(controller.signal.reason) : error;
     } finally {
@@ -142,13 +156,29 @@ function createClient(
     }
   }
 
+  function request(call: HttpRequest): Promise<HttpAnswer> {
+    return bounded(call, (signal, endsAt) => withRetries(call, signal, endsAt));
+  }
+
+  function webSocket(call: WebSocketRequest): Promise<WebSocket> {
+    return bounded(call, async (signal) => {
+      const headers = await orAborted(callHeaders(options), signal);
+      const socket = await openWebSocket({ baseUrl: options.baseUrl, connector, headers, signal }, call);
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      return socket;
+    });
+  }
+
   return {
     request,
     async json(call, schema) {
       const { body } = await request(call);
       return parseAnswer(body, schema, describeTarget(call));
     },
+    webSocket,
     close() {
+      for (const socket of sockets) socket.terminate();
       closing ??= closePool(pool);
       return closing;
     },

@@ -1,3 +1,4 @@
+import type { WebSocket } from 'ws';
 import type { ZodType } from 'zod';
 
 /** How TLS certificates of a platform are judged. Verification is on unless an operator pinned a certificate. */
@@ -36,6 +37,14 @@ export interface HttpRequest {
   readonly timeoutMs?: number;
   /** GET, PUT and DELETE are, unless said otherwise. */
   readonly isIdempotent?: boolean;
+  /** Statuses beside 2xx that are answers and no failures, for platforms that explain a refusal in its body. */
+  readonly answers?: readonly number[];
+}
+
+export interface WebSocketRequest extends Pick<HttpRequest, 'path' | 'query' | 'headers' | 'signal' | 'timeoutMs'> {
+  readonly protocols?: readonly string[];
+  /** Default 4 MiB. */
+  readonly maxFrameBytes?: number;
 }
 
 export interface HttpAnswer {
@@ -54,6 +63,12 @@ export interface HttpClient {
   request(request: HttpRequest): Promise<HttpAnswer>;
   /** Parses the answer; BAD_PAYLOAD when it is not JSON or not of the schema. */
   json<T>(request: HttpRequest, schema: ZodType<T>): Promise<T>;
+  /**
+   * An open WebSocket on the same platform, by the same guard, TLS policy and headers. It comes paused: listen, then call
+   * `resume()`. `signal` and deadline bound the opening; what is open is the caller's to close, and is cut when the client
+   * is closed. Errors later on show as `close`.
+   */
+  webSocket(request: WebSocketRequest): Promise<WebSocket>;
   close(): Promise<void>;
 }
 
