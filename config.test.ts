@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from './config.ts';
+import { ConfigError, loadConfig, VARIABLES } from './config.ts';
 
 const AUTH = {
   AUTH_ISSUER: 'https://id.example.com',
@@ -53,6 +54,10 @@ describe('loadConfig', () => {
     expect(problemsOf({ ...AUTH, AUTH_JWKS_URL: 'http://id.example.com/jwks.json' })).toEqual(['AUTH_JWKS_URL']);
     expect(problemsOf({ ...AUTH, AUTH_JWKS_URL: 'http://127.0.0.1.evil.example/jwks' })).toEqual(['AUTH_JWKS_URL']);
     expect(problemsOf({ ...AUTH, AUTH_JWKS_URL: 'http://127.0.0.1:9000/jwks' })).toEqual([]);
+  });
+
+  it.each(VARIABLES)('has %s in its documentation', (variable) => {
+    expect(readFileSync(new URL('docs/configuration.md', import.meta.url), 'utf8')).toContain(`\`${variable}\``);
   });
 
   it('treats an empty variable as absent', () => {

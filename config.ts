@@ -129,20 +129,40 @@ const Environment = z.object({
   MAX_CONNECTIONS_PER_ADDRESS: integer(1, 1_000_000, DEFAULT_LIMITS.connectionsPerAddress),
 });
 
+function parseEnvironment<T>(schema: z.ZodType<T>, env: Readonly<Record<string, string | undefined>>): T {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const parsed = schema.safeParse(given);
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(
+    parsed.error.issues.map((issue) => ({ variable: String(issue.path[0] ?? ''), message: issue.message })),
+  );
+}
+
+/**
+ * Reads where to listen and what to log: all that the sandbox and the benchmarks take from the environment.
+ *
+ * @param logLevel when `LOG_LEVEL` is absent
+ * @throws ConfigError naming every bad variable at once
+ */
+export function loadListenConfig(
+  logLevel: Config['logLevel'],
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Pick<Config, 'host' | 'port' | 'logLevel'> {
+  const schema = Environment.pick({ HOST: true, PORT: true, LOG_LEVEL: true });
+  const { HOST, PORT, LOG_LEVEL } = parseEnvironment(schema, { LOG_LEVEL: logLevel, ...env });
+  return { host: HOST, port: PORT, logLevel: LOG_LEVEL };
+}
+
+/** Names of the variables that are read. */
+export const VARIABLES: readonly string[] = Object.keys(Environment.shape);
+
 /**
  * Reads the settings of `npm start`. An empty variable counts as absent.
  *
  * @throws ConfigError naming every bad variable at once
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>> = process.env): Config {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
-  const parsed = Environment.safeParse(given);
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((issue) => ({ variable: String(issue.path[0] ?? ''), message: issue.message })),
-    );
-  }
-  const settings = parsed.data;
+  const settings = parseEnvironment(Environment, env);
   const dataDir = isAbsolute(settings.DATA_DIR) ? settings.DATA_DIR : resolve(settings.DATA_DIR);
   return {
     host: settings.HOST,

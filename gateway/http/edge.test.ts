@@ -268,6 +268,25 @@ describe('front door', () => {
   });
 });
 
+describe('server-sent events at the end', () => {
+  it('are cut without `complete`, so that clients come back', async () => {
+    const stopping = await startTestGateway();
+    const response = await fetch(`${stopping.url}/graphql`, {
+      method: 'POST',
+      headers: {
+        authorization: await stopping.authorization(),
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+      },
+      body: '{"query":"subscription { ticks }"}',
+    });
+    const startedAt = performance.now();
+    await Promise.all([stopping.close(), expect(response.text()).resolves.toBe(':\n\n')]);
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    expect(stopping.engine.sinks.size).toBe(0);
+  });
+});
+
 describe('connection caps', () => {
   it('cut one address off, without shutting others out', async () => {
     const server = createServer((_, response) => response.end('ok'));
