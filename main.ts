@@ -1,0 +1,227 @@
+import type { Vendor } from './adapter-kit/define-vendor.ts';
+import { createHttpClientFactory } from './adapter-kit/http/create-http-client.ts';
+import { createVendorSubgraph } from './adapter-kit/vendor-subgraph.ts';
+import { type Config, ConfigError, loadConfig } from './config.ts';
+import { createAuthenticator } from './gateway/auth/authenticator.ts';
+import { createGateway } from './gateway/create-gateway.ts';
+import { createFederationEngine } from './gateway/federation/engine.ts';
+import { createLocalTransport } from './gateway/federation/transport-local.ts';
+import { ListenError } from './gateway/listen-error.ts';
+import { createMetrics } from './gateway/metrics.ts';
+import type { PlaygroundDemo } from './gateway/playground/playground.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { createDeadLetters } from './pipeline/dead-letters/dead-letters.ts';
+import { createInboxWriter } from './pipeline/inbox/inbox-writer.ts';
+import { createIntake } from './pipeline/intake/intake.ts';
+import { systemClock } from './pipeline/integrations/clock.ts';
+import { createIntegrationRuntime } from './pipeline/integrations/runtime.ts';
+import { createIntegrationService } from './pipeline/integrations/service.ts';
+import { registerWebhook } from './pipeline/integrations/webhook-registration.ts';
+import { createIntegrationWorkers } from './pipeline/integrations/workers.ts';
+import { createVendorHost } from './pipeline/live/vendor-host.ts';
+import { createEventWriter } from './pipeline/process/event-writer.ts';
+import { createProcessor } from './pipeline/process/processor.ts';
+import { createLogTail } from './pipeline/stream/log-tail.ts';
+import { createSyncEngine } from './pipeline/sync/engine.ts';
+import { createSyncService } from './pipeline/sync/service.ts';
+import type { DeadLetterStage } from './schema/words.ts';
+import { createCursorCodec } from './storage/cursor.ts';
+import { createLeases } from './storage/leases.ts';
+import { loadMasterKey } from './storage/master-key.ts';
+import { openDatabase } from './storage/open-database.ts';
+import { StorageError } from './storage/storage-error.ts';
+import { createVault } from './storage/vault.ts';
+import { compose } from './subgraphs/compose.ts';
+import { createDirectorySubgraph } from './subgraphs/directory/index.ts';
+import { createEventsSubgraph } from './subgraphs/events/index.ts';
+import { vendors as deployedVendors } from './subgraphs/index.ts';
+import { createInventorySubgraph } from './subgraphs/inventory/index.ts';
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly vendors: readonly Vendor[];
+  readonly logger: Logger;
+  /** The sandbox's token and values for the playground. */
+  readonly demo?: PlaygroundDemo;
+}
+
+export interface App {
+  /** Base address, without a trailing slash. */
+  readonly url: string;
+  readonly port: number;
+  /** Answers what is under way, tells subscribers to come back, then stops everything behind the front door. */
+  close(): Promise<void>;
+}
+
+/**
+ * Wires every part together and starts it. What was started is stopped again when a later part fails.
+ *
+ * @throws StorageError, ListenError, CompositionError
+ */
+export async function startApp({ config, vendors, logger, demo }: AppOptions): Promise<App> {
+  // Stops in the opposite order of what is written down here.
+  await using parts = new AsyncDisposableStack();
+  const clock = systemClock;
+  const now = clock.now;
+
+  const masterKey = loadMasterKey({ value: config.masterKey ?? undefined, dataDirectory: config.dataDir });
+  const vault = createVault({ masterKey });
+  const cursors = createCursorCodec(masterKey);
+  const db = await openDatabase({ url: config.databaseUrl, logger });
+  parts.defer(() => db.close());
+  const leases = createLeases({ db, now });
+
+  // Where platforms reach us; with port 0 it is known once we listen.
+  const publicUrl = new URL(
+    config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
+  );
+
+  const network = { allow: config.outboundAllowCidrs, allowHttp: config.outboundAllowCidrs.length > 0 };
+  const http = createHttpClientFactory({ network, logger, now: () => new Date(now()), random: Math.random });
+  const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now });
+  parts.defer(() => runtime.close());
+
+  const events = createEventWriter({ db });
+  const inbox = createInboxWriter({ db, logger });
+  parts.defer(() => inbox.close());
+  const intake = createIntake({ db, vault, inbox, logger, now });
+  parts.defer(() => intake.close());
+  const processor = createProcessor({
+    db,
+    vendors,
+    logger,
+    writer: events,
+    now,
+    isIntakeBusy: () => inbox.waiting > 0,
+  });
+  const deadLetters = createDeadLetters({ db, processor });
+  const tail = createLogTail({ db, logger });
+  parts.defer(() => tail.stop());
+  parts.defer(() => processor.stop());
+
+  const sync = createSyncEngine({
+    db,
+    events,
+    runtime,
+    leases,
+    logger,
+    clock,
+    onDevicesAdded: async (integrationId) => {
+      await deadLetters.replay(integrationId, { stages: ['MAPPING'] });
+    },
+  });
+  parts.defer(() => sync.close());
+  const syncs = createSyncService({ db, engine: sync });
+  const integrationDeps = {
+    db,
+    vault,
+    runtime,
+    events,
+    clock,
+    logger,
+    webhookUrl: (integrationId: string) => new URL(`/webhooks/${integrationId}`, publicUrl).href,
+    replay: (integrationId: string, stages: readonly DeadLetterStage[]) =>
+      deadLetters.replay(integrationId, { stages }),
+  };
+  const integrations = createIntegrationService(integrationDeps);
+  const workers = createIntegrationWorkers({
+    db,
+    runtime,
+    sync,
+    events,
+    inbox,
+    clock,
+    logger,
+    leases,
+    random: Math.random,
+    registerWebhook: (integrationId) => registerWebhook(integrationDeps, integrationId),
+  });
+  parts.defer(() => workers.close());
+
+  const host = createVendorHost({ db, runtime, events, clock, logger });
+  const subgraphs = [
+    createDirectorySubgraph({ db, cursors, integrations, publicUrl, now }, vendors),
+    createInventorySubgraph({ db, cursors, sync: syncs, now }, vendors),
+    createEventsSubgraph({ db, cursors, tail, deadLetters, now }, vendors),
+    ...vendors.map((vendor) => createVendorSubgraph(vendor, vendors, host)),
+  ];
+  const metrics = createMetrics();
+  const engine = createFederationEngine({
+    supergraphSdl: compose(vendors),
+    transports: new Map(
+      subgraphs.map((subgraph) => [
+        subgraph.name,
+        createLocalTransport(subgraph, (error) =>
+          logger.error({ err: error, service: subgraph.name }, 'A resolver failed'),
+        ),
+      ]),
+    ),
+    onError: (error, context) => logger.error({ err: error, ...context }, 'An operation failed'),
+    onFetch: metrics.subgraphFetched,
+  });
+  parts.defer(() => engine.close());
+
+  const gateway = createGateway({
+    config,
+    logger,
+    engine,
+    authenticator: createAuthenticator({ ...config.auth, logger, now }),
+    intake,
+    syncs,
+    readiness: { database: () => db.head() },
+    metrics,
+    ...(demo === undefined ? {} : { demo }),
+    now,
+  });
+  parts.defer(() => gateway.close());
+  const { url, port } = await gateway.listen();
+  if (config.publicUrl === null) publicUrl.port = String(port);
+  await tail.start();
+  processor.start();
+  workers.start();
+  logger.info(
+    { url, engine: db.engine, durability: 'fsync', vendors: vendors.map(({ slug }) => slug) },
+    'Convergraph is up',
+  );
+
+  const running = parts.move();
+  let closing: Promise<void> | null = null;
+  return { url, port, close: () => (closing ??= running.disposeAsync()) };
+}
+
+/** Stops once on SIGINT or SIGTERM; a second signal ends the process at once. */
+export function stopOnSignal(stop: () => Promise<void>, logger: Logger): void {
+  let isStopping = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (isStopping) process.exit(1);
+      isStopping = true;
+      logger.info({ signal }, 'Stopping');
+      stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          logger.fatal({ err: error }, 'Could not stop in order');
+          process.exit(1);
+        },
+      );
+    });
+  }
+}
+
+/** Faults of the start that a person can mend: one line or a list, no stack. */
+export function isStartFault(error: unknown): error is Error {
+  return error instanceof ConfigError || error instanceof StorageError || error instanceof ListenError;
+}
+
+if (import.meta.main) {
+  try {
+    const config = loadConfig();
+    const logger = createLogger(config.logLevel);
+    const app = await startApp({ config, vendors: deployedVendors, logger });
+    stopOnSignal(() => app.close(), logger);
+  } catch (error) {
+    if (!isStartFault(error)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = 1;
+  }
+}
