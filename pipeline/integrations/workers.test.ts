@@ -330,6 +330,7 @@ eachEngine('integration workers', (open) => {
     });
     onTestFinished(() => workers.close());
     workers.start();
-    await until('it is registered', async () => (await row(id)).webhook_native_id === 'hook');
+    await until('it is registered', async () => (await row(id)).webhook_native_id !== null);
+    expect((await row(id)).webhook_native_id).toBe('hook');
   });
 });

@@ -227,7 +227,7 @@ export function createSyncEngine(deps: SyncEngineDeps): SyncEngine {
     try {
       const signal = AbortSignal.any([stopped.signal, queue.stop.signal, tooLong.signal]);
       const outcome = await runSync(runDeps, run, queue.lease, signal);
-      if (outcome.run.added > 0) await deps.onDevicesAdded?.(integrationId);
+      if (outcome.run.added > 0) await tellAdded(integrationId);
       return outcome;
     } catch (error) {
       if (!(error instanceof LeaseLostError)) await abandon(integrationId, queue, run);
@@ -236,6 +236,15 @@ export function createSyncEngine(deps: SyncEngineDeps): SyncEngine {
       cancel();
       queue.runs.delete(run.id);
       await leave(integrationId, queue);
+    }
+  }
+
+  async function tellAdded(integrationId: string): Promise<void> {
+    try {
+      await deps.onDevicesAdded?.(integrationId);
+    } catch (error) {
+      // The sync is good; what waits can still be replayed by hand.
+      logger.error({ err: error, integrationId }, 'What waited for new devices could not be replayed');
     }
   }
 
