@@ -67,6 +67,8 @@ export interface EventWriter {
   writeItems(tx: Tx, integration: IntegrationRow, items: readonly EventItem[]): Promise<readonly EventOutcome[]>;
 }
 
+/** What we find by asking, by waiting or by being told by an operator is no word of the platform's own. */
+const OUR_OWN: ReadonlySet<EvidenceSource> = new Set(['POLL', 'SILENCE', 'OPERATOR']);
 /** A sender's clock can be wrong by more than GraphQL's Int holds. */
 const INT_MAX = 2_147_483_647;
 /** A summary is one line for people; what is longer is in the raw record. */
@@ -167,13 +169,15 @@ export function createEventWriter({ db }: { readonly db: Database }): EventWrite
     }
     if (rows.length === 0) return outcomes;
     await states.flush(tx);
-    await tx
-      .updateTable('integrations')
-      .set({
-        last_event_at: sql<number>`case when last_event_at > ${lastReceivedAt} then last_event_at else ${lastReceivedAt} end`,
-      })
-      .where('id', '=', integration.id)
-      .execute();
+    const heard = items.filter(({ origin }) => !OUR_OWN.has(origin)).map(({ receivedAt }) => receivedAt);
+    if (heard.length > 0) {
+      const at = Math.max(...heard);
+      await tx
+        .updateTable('integrations')
+        .set({ last_event_at: sql<number>`case when last_event_at > ${at} then last_event_at else ${at} end` })
+        .where('id', '=', integration.id)
+        .execute();
+    }
     // From here on other writers of the log wait for us: nothing that takes long may follow.
     const firstSeq = await db.takeSequence(tx, rows.length);
     await rememberEvents(
