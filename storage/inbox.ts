@@ -174,3 +174,13 @@ export async function postpone(tx: Tx, id: number, at: number): Promise<void> {
     .where('id', '=', id)
     .execute();
 }
+
+/** The keys under which repetitions of these deliveries are counted. @returns by inbox id */
+export async function readDeliveryKeys(
+  db: Pick<Database, 'read'>,
+  ids: readonly number[],
+): Promise<ReadonlyMap<number, Uint8Array>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.read.selectFrom('inbox').select(['id', 'delivery_key']).where('id', 'in', ids).execute();
+  return new Map(rows.map(({ id, delivery_key }) => [id, delivery_key]));
+}

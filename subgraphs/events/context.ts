@@ -1,0 +1,43 @@
+import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
+import type { EventStream } from '../../pipeline/stream/event-stream.ts';
+import type { IntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
+import type { Principal } from '../../schema/principal.ts';
+import type { SubgraphRequest } from '../../schema/subgraph.ts';
+import type { CursorCodec } from '../../storage/cursor.ts';
+import type { Database } from '../../storage/database.ts';
+import type { EventCursors } from '../../storage/event-cursor.ts';
+import type { InventoryScope } from '../../storage/inventory-store-scope.ts';
+import { requireScope } from '../require-scope.ts';
+import { createEventLoaders, type EventLoaders } from './loaders.ts';
+
+/** What the resolvers stand on; the same for all requests. */
+export interface EventServices {
+  readonly db: Database;
+  readonly codec: CursorCodec;
+  readonly cursors: EventCursors;
+  readonly stream: EventStream;
+  readonly integrationChanges: IntegrationChanges;
+  readonly deadLetters: DeadLetters;
+  readonly inventory: InventoryScope;
+}
+
+/** One per request: its loaders are that request's view of the log and die with the principal's permissions. */
+export interface Context extends EventServices {
+  readonly principal: Principal;
+  readonly signal: AbortSignal;
+  /** @throws GraphQLError FORBIDDEN without `events:read` */
+  read(): EventLoaders;
+}
+
+export function createEventsContext(services: EventServices, { principal, signal }: SubgraphRequest): Context {
+  let loaders: EventLoaders | undefined;
+  return {
+    ...services,
+    principal,
+    signal,
+    read() {
+      requireScope(principal, 'events:read');
+      return (loaders ??= createEventLoaders(services, principal.access));
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { readFileSync } from 'node:fs';
+import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
+import { createEventStream } from '../../pipeline/stream/event-stream.ts';
+import { createIntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
+import type { LogTail } from '../../pipeline/stream/log-tail.ts';
+import type { Timing } from '../../pipeline/stream/pausable.ts';
+import { buildSubgraph, subgraphSdl, type VendorWords } from '../../schema/build-subgraph.ts';
+import type { Subgraph } from '../../schema/subgraph.ts';
+import type { CursorCodec } from '../../storage/cursor.ts';
+import type { Database } from '../../storage/database.ts';
+import { createEventCursors } from '../../storage/event-cursor.ts';
+import { createInventoryScope, type InventoryVendor } from '../../storage/inventory-store-scope.ts';
+import { type Context, createEventsContext, type EventServices } from './context.ts';
+import { resolvers } from './resolvers.ts';
+
+export interface EventsOptions {
+  readonly db: Database;
+  readonly cursors: CursorCodec;
+  /** One per process. */
+  readonly tail: LogTail;
+  readonly deadLetters: DeadLetters;
+  /** Milliseconds since the epoch; the system's clock by default. */
+  readonly now?: () => number;
+  /** For heartbeats and throttling; the system's by default. */
+  readonly timing?: Timing;
+}
+
+/** What happened, and what happens. */
+export function createEventsSubgraph(
+  options: EventsOptions,
+  vendors: readonly (VendorWords & InventoryVendor)[],
+): Subgraph<Context> {
+  const { db, cursors: codec, tail, deadLetters, now = Date.now } = options;
+  const timing = options.timing === undefined ? {} : { timing: options.timing };
+  const sdl = subgraphSdl(readFileSync(new URL('./schema.graphql', import.meta.url), 'utf8'), vendors);
+  const cursors = createEventCursors(codec, db.epoch);
+  const services: EventServices = {
+    db,
+    codec,
+    cursors,
+    stream: createEventStream({ db, tail, cursors, now, ...timing }),
+    integrationChanges: createIntegrationChanges({ db, ...timing }),
+    deadLetters,
+    inventory: createInventoryScope(db, vendors, now),
+  };
+  return {
+    name: 'events',
+    sdl,
+    schema: buildSubgraph(sdl, resolvers),
+    createContext: (request) => createEventsContext(services, request),
+  };
+}

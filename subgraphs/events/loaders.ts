@@ -1,0 +1,154 @@
+import DataLoader from 'dataloader';
+import { dedupeKeyOfLogged } from '../../pipeline/process/event-key.ts';
+import { fault } from '../../schema/errors.ts';
+import type { AccessScope } from '../../schema/principal.ts';
+import { badCursor, type Page, type PageArgs } from '../../storage/connection.ts';
+import type { CursorCodec } from '../../storage/cursor.ts';
+import type { Database } from '../../storage/database.ts';
+import type { EventCursors } from '../../storage/event-cursor.ts';
+import { readDuplicateCounts } from '../../storage/event-dedupe.ts';
+import {
+  countEvents,
+  type EventPosition,
+  getEvents,
+  type LoggedEvent,
+  pageEvents,
+  pageEventsOfDevices,
+  readRaw,
+} from '../../storage/event-log.ts';
+import type { EventFilter } from '../../storage/event-log-filter.ts';
+import { eventId, eventKey } from '../../storage/ids.ts';
+import { readDeliveryKeys } from '../../storage/inbox.ts';
+import {
+  countDeadLetters,
+  type DeadLetterRow,
+  type DeadLetterSelection,
+  deadLetterId,
+  getDeadLetters,
+  pageDeadLetters,
+} from '../../storage/inbox-dead-letters.ts';
+import { createArgsLoader, createValueLoader } from '../batch-loaders.ts';
+import type { Listing } from '../listing.ts';
+import { z } from 'zod';
+
+/** What one principal sees of the log, read in batches. */
+export interface EventLoaders {
+  readonly event: DataLoader<string, LoggedEvent | null>;
+  readonly deadLetter: DataLoader<string, DeadLetterRow | null>;
+  /** How often an event was delivered again, as itself or in a repeated delivery. */
+  readonly duplicates: DataLoader<LoggedEvent, number>;
+  /** JSON text of the platform's own record. */
+  readonly raw: DataLoader<number, string | null>;
+  events(page: PageArgs, filter: EventFilter): Promise<Listing<LoggedEvent>>;
+  eventsOfDevice(deviceId: string, page: PageArgs, filter: EventFilter): Promise<Listing<LoggedEvent>>;
+  deadLetters(integrationId: string, page: PageArgs, filter: DeadLetterSelection): Promise<Listing<DeadLetterRow>>;
+}
+
+export interface EventLoaderDeps {
+  readonly db: Database;
+  readonly codec: CursorCodec;
+  readonly cursors: EventCursors;
+}
+
+/** A list of an integration's dead letters; its cursors hold the inbox's number. */
+const DEAD_LETTER_CURSOR = 'dead-letter';
+/** Devices whose pages are read at once. */
+const MAX_BATCH = 500;
+
+export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, access: AccessScope): EventLoaders {
+  /** @throws GraphQLError BAD_CURSOR */
+  function positionOf({ after }: PageArgs): EventPosition | null {
+    if (after === null) return null;
+    const { epoch, seq, occurredAt } = cursors.decode(after);
+    if (epoch !== db.epoch)
+      throw fault('BAD_CURSOR', 'This cursor is from another life of the store. Start again without `after`.');
+    if (occurredAt === null)
+      throw fault('BAD_CURSOR', 'This cursor stands between events: a stream can go on from it, a list cannot.');
+    return { seq, occurredAt };
+  }
+
+  function toPage(rows: readonly LoggedEvent[], { first, after }: PageArgs): Page<LoggedEvent> {
+    return {
+      rows: rows.slice(0, first),
+      hasNextPage: rows.length > first,
+      hasPreviousPage: after !== null,
+      cursorOf: (event) => cursors.encode(event.seq, event.occurred_at),
+    };
+  }
+
+  const ofDevices = createArgsLoader(async (ids, { page, filter }: { page: PageArgs; filter: EventFilter }) => {
+    const pages = await pageEventsOfDevices(db, ids, { access, filter }, positionOf(page), page.first + 1);
+    return new Map(ids.map((id) => [id, toPage(pages.get(id) ?? [], page)]));
+  });
+
+  return {
+    event: createValueLoader(async (ids) => {
+      const keys = ids.flatMap((id) => eventKey(id) ?? []);
+      const rows = await getEvents(db, access, keys);
+      return new Map(rows.map((row) => [eventId(row.key), row]));
+    }, null),
+
+    deadLetter: createValueLoader(async (ids) => {
+      const rows = await getDeadLetters(db, access, ids);
+      return new Map(rows.map((row) => [deadLetterId(row), row]));
+    }, null),
+
+    duplicates: new DataLoader<LoggedEvent, number>(async (events) => {
+      const deliveries = await readDeliveryKeys(db, [...new Set(events.flatMap(({ inbox_id }) => inbox_id ?? []))]);
+      const keysOf = (event: LoggedEvent): Uint8Array[] => {
+        const delivery = event.inbox_id === null ? undefined : deliveries.get(event.inbox_id);
+        return delivery === undefined ? [dedupeKeyOfLogged(event)] : [dedupeKeyOfLogged(event), delivery];
+      };
+      const counts = await readDuplicateCounts(db, events.flatMap(keysOf));
+      return events.map((event) =>
+        keysOf(event).reduce((sum, key) => sum + (counts.get(Buffer.from(key).toString('hex')) ?? 0), 0),
+      );
+    }),
+
+    raw: new DataLoader<number, string | null>(
+      async (seqs) => {
+        const rows = await readRaw(db, seqs);
+        return seqs.map((seq) => rows.get(seq) ?? null);
+      },
+      { maxBatchSize: MAX_BATCH },
+    ),
+
+    async events(page, filter) {
+      const rows = await pageEvents(db, { access, filter }, positionOf(page), page.first + 1);
+      return { page: toPage(rows, page), total: () => countEvents(db, { access, filter }) };
+    },
+
+    async eventsOfDevice(deviceId, page, filter) {
+      const own = { access, filter: { ...filter, deviceIds: within(filter.deviceIds, deviceId) } };
+      return { page: await ofDevices.load(deviceId, { page, filter }), total: () => countEvents(db, own) };
+    },
+
+    async deadLetters(integrationId, page, filter) {
+      const before = page.after === null ? null : parseLetterCursor(codec, page.after, integrationId);
+      const rows = await pageDeadLetters(db, access, integrationId, filter, before, page.first + 1);
+      return {
+        page: {
+          rows: rows.slice(0, page.first),
+          hasNextPage: rows.length > page.first,
+          hasPreviousPage: page.after !== null,
+          cursorOf: (letter) => codec.encode(DEAD_LETTER_CURSOR, [letter.integration_id, letter.id]),
+        },
+        total: () => countDeadLetters(db, access, integrationId, filter),
+      };
+    },
+  };
+}
+
+/** The device's own list, narrowed by a filter that names devices too. */
+function within(deviceIds: readonly string[] | null | undefined, id: string): readonly string[] {
+  return deviceIds === null || deviceIds === undefined || deviceIds.includes(id) ? [id] : [];
+}
+
+const LetterPosition = z.tuple([z.string(), z.number()]);
+
+/** @throws GraphQLError BAD_CURSOR */
+function parseLetterCursor(codec: CursorCodec, cursor: string, integrationId: string): number {
+  const position = LetterPosition.safeParse(codec.decode(DEAD_LETTER_CURSOR, cursor));
+  if (!position.success || position.data[0] !== integrationId) throw badCursor();
+  return position.data[1];
+}

@@ -1,0 +1,179 @@
+import {
+  ACCESS_OUTCOMES,
+  DEAD_LETTER_STAGES,
+  DEVICE_STATES,
+  EVENT_FAMILIES,
+  EVIDENCE_SOURCES,
+  SEVERITIES,
+  STATUS_REASONS,
+} from '../../schema/words.ts';
+import { diagnose } from '../../pipeline/dead-letters/dead-letters.ts';
+import { subscribeStatusChanges } from '../../pipeline/stream/status-changes.ts';
+import { parsePageArgs } from '../../storage/connection.ts';
+import type { LoggedEvent } from '../../storage/event-log.ts';
+import { eventId } from '../../storage/ids.ts';
+import { deadLetterId } from '../../storage/inbox-dead-letters.ts';
+import { connectionResolvers, edgeResolvers } from '../listing.ts';
+import { requireScope } from '../require-scope.ts';
+import { toWord } from '../row-words.ts';
+import type { Context } from './context.ts';
+import type { Resolvers } from './generated/types.ts';
+import { detailsOf, mediaOf, webAddress } from './model.ts';
+import { bodyPreview, headersOf, rawOf } from './previews.ts';
+import { replayDeadLetters } from './replay.ts';
+
+const TYPES = {
+  HEALTH: 'HealthEvent',
+  ALARM: 'AlarmEvent',
+  ACCESS: 'AccessEvent',
+  VIDEO: 'VideoEvent',
+  SENSOR: 'SensorEvent',
+  SYSTEM: 'SystemEvent',
+  SUPERVISION: 'SupervisionEvent',
+  INVENTORY: 'InventoryEvent',
+  // Outcomes of commands have no attributes of their own yet.
+  COMMAND: 'SystemEvent',
+} as const satisfies Record<(typeof EVENT_FAMILIES)[number], string>;
+
+function referenceOf(id: string | null): { readonly id: string } | null {
+  return id === null ? null : { id };
+}
+
+/** What all families have in common. */
+const event = {
+  __resolveReference: ({ id }: { readonly id: string }, context: Context) => context.read().event.load(id),
+  id: (row: LoggedEvent) => eventId(row.key),
+  cursor: (row: LoggedEvent, _: unknown, { cursors }: Context) => cursors.encode(row.seq, row.occurred_at),
+  family: (row: LoggedEvent) => toWord(EVENT_FAMILIES, row.family, 'SYSTEM'),
+  severity: (row: LoggedEvent) => SEVERITIES[row.severity] ?? 'INFO',
+  occurredAt: (row: LoggedEvent) => row.occurred_at,
+  receivedAt: (row: LoggedEvent) => row.received_at,
+  clockSkewMs: (row: LoggedEvent) => row.clock_skew_ms,
+  late: (row: LoggedEvent) => row.late === 1,
+  org: (row: LoggedEvent) => ({ id: row.org_id }),
+  site: (row: LoggedEvent) => referenceOf(row.site_id),
+  device: (row: LoggedEvent) => referenceOf(row.device_id),
+  integration: (row: LoggedEvent) => ({ id: row.integration_id }),
+  vendorEventId: (row: LoggedEvent) => row.vendor_event_id,
+  duplicateCount: (row: LoggedEvent, _: unknown, context: Context) => context.read().duplicates.load(row),
+  origin: (row: LoggedEvent) => toWord(EVIDENCE_SOURCES, row.origin, 'WEBHOOK'),
+  media: (row: LoggedEvent) => mediaOf(row, eventId(row.key)),
+  raw: async (row: LoggedEvent, _: unknown, context: Context) => rawOf(await context.read().raw.load(row.seq)),
+};
+
+export const resolvers: Resolvers = {
+  Query: {
+    events: (_, { first, after, filter }, context) => context.read().events(parsePageArgs(first, after), filter ?? {}),
+  },
+  Mutation: {
+    replayDeadLetters: (_, { input }, context) => replayDeadLetters(context, input),
+  },
+  Subscription: {
+    events: {
+      async subscribe(_, { filter, after, heartbeatSeconds }, { principal, stream, signal }) {
+        requireScope(principal, 'events:read');
+        const { access } = principal;
+        const items = await stream.subscribe({
+          access,
+          filter: filter ?? {},
+          after: after ?? null,
+          heartbeatSeconds: heartbeatSeconds ?? undefined,
+          signal,
+        });
+        return mapped(items, (item) => ({ events: item }));
+      },
+    },
+    deviceStatusChanged: {
+      async subscribe(_, { filter, after }, { db, principal, stream, inventory, signal }) {
+        requireScope(principal, 'events:read');
+        const { access } = principal;
+        const devices = () => inventory.matching(access, { filter: filter ?? null, search: null }, null);
+        // A filter that cannot be understood is said now, not at the first change.
+        devices();
+        const changes = await subscribeStatusChanges({ db, stream }, { access, devices, after: after ?? null, signal });
+        return mapped(changes, (change) => ({ deviceStatusChanged: change }));
+      },
+    },
+    integrationHealthChanged: {
+      subscribe(_, { orgId }, { principal, integrationChanges, signal }) {
+        requireScope(principal, 'events:read');
+        const ids = integrationChanges.subscribe({ access: principal.access, orgId, signal });
+        return mapped(ids, (id) => ({ integrationHealthChanged: { id } }));
+      },
+    },
+  },
+  Event: { __resolveType: (row) => TYPES[toWord(EVENT_FAMILIES, row.family, 'SYSTEM')] },
+  HealthEvent: {
+    ...event,
+    previousState: (row) => (row.previous_state === null ? null : toWord(DEVICE_STATES, row.previous_state, 'UNKNOWN')),
+    state: (row) => toWord(DEVICE_STATES, row.state, 'UNKNOWN'),
+    reason: (row) => (row.state_reason === null ? null : toWord(STATUS_REASONS, row.state_reason, 'OTHER')),
+  },
+  AlarmEvent: {
+    ...event,
+    zone: (row) => detailsOf(row).zone ?? null,
+    actors: (row) => detailsOf(row).actors ?? [],
+    siaCode: (row) => detailsOf(row).siaCode ?? null,
+    contactIdCode: (row) => detailsOf(row).contactIdCode ?? null,
+    restoral: (row) => detailsOf(row).restoral ?? false,
+    deepLink: (row) => webAddress(detailsOf(row).deepLink),
+  },
+  AccessEvent: {
+    ...event,
+    outcome: (row) => toWord(ACCESS_OUTCOMES, detailsOf(row).outcome ?? null, 'OTHER'),
+    credentialHint: (row) => detailsOf(row).credentialHint ?? null,
+    personName: (row) => detailsOf(row).personName ?? null,
+  },
+  VideoEvent: { ...event, fault: (row) => detailsOf(row).fault ?? row.vendor_code ?? row.type },
+  SensorEvent: { ...event, metadata: (row) => detailsOf(row).metadata ?? {} },
+  SystemEvent: { ...event, detail: (row) => detailsOf(row).detail ?? null },
+  SupervisionEvent: { ...event, intervalSeconds: (row) => detailsOf(row).intervalSeconds ?? null },
+  InventoryEvent: { ...event, change: (row) => detailsOf(row).change ?? row.type },
+  EventConnection: connectionResolvers<LoggedEvent>(),
+  EventEdge: edgeResolvers<LoggedEvent>(),
+  Device: {
+    __resolveReference: ({ id }) => ({ id }),
+    events: ({ id }, { first, after, filter }, context) =>
+      context.read().eventsOfDevice(id, parsePageArgs(first, after), filter ?? {}),
+  },
+  Integration: {
+    __resolveReference: ({ id }) => ({ id }),
+    deadLetters: ({ id }, { first, after, filter }, context) =>
+      context.read().deadLetters(id, parsePageArgs(first, after), filter ?? {}),
+  },
+  DeviceStatusChange: {
+    device: ({ event: { device_id } }) => referenceOf(device_id),
+    previous: ({ event: { previous_state } }) => toWord(DEVICE_STATES, previous_state, 'UNKNOWN'),
+    current: ({ event: { state } }) => toWord(DEVICE_STATES, state, 'UNKNOWN'),
+    at: ({ event: { occurred_at } }) => occurred_at,
+    cause: ({ event: row }) => row,
+  },
+  DeadLetter: {
+    __resolveReference: ({ id }, context) => context.read().deadLetter.load(id),
+    id: (letter) => deadLetterId(letter),
+    receivedAt: (letter) => letter.received_at,
+    stage: (letter) => toWord(DEAD_LETTER_STAGES, letter.stage, 'DELIVERY'),
+    reason: (letter) => letter.reason ?? '',
+    headers: (letter) => headersOf(letter),
+    bodyPreview: (letter) => bodyPreview(letter),
+    diagnosis: (letter) => [...diagnose(toWord(DEAD_LETTER_STAGES, letter.stage, 'DELIVERY'))],
+  },
+  DeadLetterConnection: connectionResolvers(),
+  DeadLetterEdge: edgeResolvers(),
+};
+
+/** Wraps items without putting a generator between: returning from it must reach the source at once. */
+function mapped<T, R>(source: AsyncIterator<T, void, void>, map: (item: T) => R): AsyncIterableIterator<R, void, void> {
+  const result: AsyncIterableIterator<R, void, void> = {
+    async next() {
+      const { done, value } = await source.next();
+      return done === true ? { done, value: undefined } : { done: false, value: map(value) };
+    },
+    async return() {
+      await source.return?.();
+      return { done: true, value: undefined };
+    },
+    [Symbol.asyncIterator]: () => result,
+  };
+  return result;
+}
