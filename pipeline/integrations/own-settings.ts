@@ -1,34 +1,10 @@
 import { z } from 'zod';
+import { commonSettings, LIVE_DEADLINE_MS } from '../../adapter-kit/common-settings.ts';
 import type { IngestTraits } from '../../adapter-kit/define-vendor.ts';
 
-// Settings that mean the same for every vendor. A vendor that wants its operators to have them declares them in its own
-// schema, under these names; what it does not declare cannot be set.
+const OwnSettings = z.object(commonSettings);
 
-/** A live read holds up a page: three seconds is what a person waits. */
-export const LIVE_DEADLINE_MS = 3_000;
-const DAY_MS = 86_400_000;
-
-const OwnSettings = z.object({
-  /** Deadline of live reads; may lower the default, not raise it. */
-  liveDeadlineMs: z.number().min(100).max(LIVE_DEADLINE_MS).catch(LIVE_DEADLINE_MS).default(LIVE_DEADLINE_MS),
-  /** How long the platform may be silent before we poll. */
-  expectedSilenceMs: z
-    .number()
-    .min(1_000)
-    .max(7 * DAY_MS)
-    .optional()
-    .catch(undefined),
-  syncIntervalMs: z
-    .number()
-    .min(10_000)
-    .max(7 * DAY_MS)
-    .optional()
-    .catch(undefined),
-  pollIntervalMs: z.number().min(1_000).max(DAY_MS).optional().catch(undefined),
-  /** How far a webhook's timestamp may be from our clock. */
-  webhookToleranceSeconds: z.number().int().min(1).max(3_600).optional().catch(undefined),
-});
-
+/** What an integration's settings say that means the same for all vendors; null where nothing is set. */
 export interface OwnSettings {
   readonly liveDeadlineMs: number;
   readonly expectedSilenceMs: number | null;
@@ -37,10 +13,13 @@ export interface OwnSettings {
   readonly webhookToleranceSeconds: number | null;
 }
 
-/** Reads what a vendor's parsed settings say for all vendors; what is absent or out of range counts as not set. */
+/**
+ * Reads them from settings that the vendor's schema has parsed. A vendor that uses one of the names for something else
+ * has not set any of them.
+ */
 export function readOwnSettings(settings: unknown): OwnSettings {
   const parsed = OwnSettings.safeParse(settings);
-  const own: Partial<z.infer<typeof OwnSettings>> = parsed.success ? parsed.data : {};
+  const own: z.infer<typeof OwnSettings> = parsed.success ? parsed.data : {};
   return {
     liveDeadlineMs: own.liveDeadlineMs ?? LIVE_DEADLINE_MS,
     expectedSilenceMs: own.expectedSilenceMs ?? null,

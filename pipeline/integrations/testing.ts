@@ -10,6 +10,7 @@ import type {
   WebhookRegistration,
   WebhookTarget,
 } from '../../adapter-kit/adapter.ts';
+import { commonSettings } from '../../adapter-kit/common-settings.ts';
 import { defineVendor, type IngestTraits, type Vendor } from '../../adapter-kit/define-vendor.ts';
 import type { DeviceDraft, DevicePage, DeviceRef, LiveDevice, SiteDraft } from '../../adapter-kit/model.ts';
 import type { HttpClientFactory } from '../../adapter-kit/http/http-client.ts';
@@ -196,9 +197,8 @@ function live(draft: DeviceDraft): LiveDevice {
 }
 
 const FakeSettings = z.strictObject({
+  ...commonSettings,
   colour: z.string().default('red'),
-  expectedSilenceMs: z.number().optional(),
-  liveDeadlineMs: z.number().optional(),
 });
 
 export function fakeVendor(platform: FakePlatform, ingest: Partial<IngestTraits> = {}): Vendor {

@@ -149,7 +149,7 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
   }
 
   async function refused(error: AdapterError): Promise<void> {
-    await transit({ error }, 'STREAM', clock.now());
+    await transit({ error }, 'POLL', clock.now());
     logger.warn({ integrationId, code: error.code }, 'The platform refused the credentials');
   }
 

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
+import { LIVE_DEADLINE_MS } from '../../adapter-kit/common-settings.ts';
 import type { DeviceRef, LiveDevice, LivePlatform } from '../../adapter-kit/model.ts';
 import type { VendorHost } from '../../adapter-kit/vendor-host.ts';
 import { type AccessScope, hasScope, type Principal } from '../../schema/principal.ts';
@@ -8,7 +9,7 @@ import type { Database } from '../../storage/database.ts';
 import { deviceId } from '../../storage/ids.ts';
 import { findIntegration } from '../integrations/access.ts';
 import type { Clock } from '../integrations/clock.ts';
-import { LIVE_DEADLINE_MS, readOwnSettings } from '../integrations/own-settings.ts';
+import { readOwnSettings } from '../integrations/own-settings.ts';
 import type { IntegrationRuntime, OpenIntegration } from '../integrations/runtime.ts';
 import { applyTransition } from '../integrations/state.ts';
 import { asAdapterError } from '../integrations/user-errors.ts';
