@@ -48,19 +48,14 @@ function harness(db: Database, seeded: Seeded) {
     deliver,
     events: () => db.read.selectFrom('events').selectAll().orderBy('seq').execute(),
     inbox: () => db.read.selectFrom('inbox').selectAll().orderBy('id').execute(),
-    async device(nativeId: string) {
-      return db.read
-        .selectFrom('devices')
-        .selectAll()
-        .where('id', '=', seeded.device(nativeId))
-        .executeTakeFirstOrThrow();
-    },
-    async counters() {
+    device: (nativeId: string) =>
+      db.read.selectFrom('devices').selectAll().where('id', '=', seeded.device(nativeId)).executeTakeFirstOrThrow(),
+    counters: async () => {
       const rows = await db.read.selectFrom('integration_counters').selectAll().execute();
       const sum = (pick: (row: (typeof rows)[number]) => number) => rows.reduce((total, row) => total + pick(row), 0);
       return { events: sum((row) => row.events), duplicates: sum((row) => row.duplicates) };
     },
-    async revision() {
+    revision: async () => {
       const org = await db.read.selectFrom('orgs').select('revision').executeTakeFirstOrThrow();
       return org.revision;
     },
