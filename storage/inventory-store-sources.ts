@@ -2,7 +2,7 @@ import { type RawBuilder, type SqlBool, sql } from 'kysely';
 import type { AdapterErrorCode } from '../adapter-kit/adapter-error.ts';
 import type { AccessScope } from '../schema/principal.ts';
 import type { UserError, UserErrorCode } from '../schema/words.ts';
-import { visibleIntegration } from './access-conditions.ts';
+import { visibleAtSite, visibleIntegration } from './access-conditions.ts';
 import type { Database } from './database.ts';
 import {
   allowedAgeMs,
@@ -116,21 +116,24 @@ const LISTED_AT = sql<
 export function createSourceReader(db: Database, vendors: readonly InventoryVendor[], now: () => number): SourceReader {
   const slugs = new Map(vendors.map(({ enumValue, slug }) => [enumValue, slug]));
 
-  /** Pairs of site and integration. What was learned before a site was unbound stays at the site. */
-  function pairsOfSites(siteIds: readonly string[]): RawBuilder<unknown> {
-    return sql`select site_bindings.site_id as "parent", site_bindings.integration_id as "id" from site_bindings where ${isOneOf('site_bindings.site_id', siteIds)}
-      union select devices.site_id, devices.integration_id from devices where ${isOneOf('devices.site_id', siteIds)}`;
+  /**
+   * Pairs of site and integration, of sites that the principal sees: which other sites an integration serves is none of
+   * its business. What was learned before a site was unbound stays at the site.
+   */
+  function pairsOfSites(access: AccessScope, siteIds: readonly string[]): RawBuilder<unknown> {
+    return sql`select site_bindings.site_id as "parent", site_bindings.integration_id as "id" from site_bindings where ${visibleAtSite(access, 'site_bindings')} and ${isOneOf('site_bindings.site_id', siteIds)}
+      union select devices.site_id, devices.integration_id from devices where ${visibleAtSite(access, 'devices')} and ${isOneOf('devices.site_id', siteIds)}`;
   }
 
   /** Pairs of parent and integration. */
-  function pairsOf({ column, ids }: DeviceParent): RawBuilder<unknown> {
+  function pairsOf(access: AccessScope, { column, ids }: DeviceParent): RawBuilder<unknown> {
     switch (column) {
       case 'org_id':
         return sql`select integrations.org_id as "parent", integrations.id as "id" from integrations where ${isOneOf('integrations.org_id', ids)}`;
       case 'site_id':
-        return pairsOfSites(ids);
+        return pairsOfSites(access, ids);
       case 'parent_id':
-        return sql`select distinct devices.parent_id as "parent", devices.integration_id as "id" from devices where ${isOneOf('devices.parent_id', ids)}`;
+        return sql`select distinct devices.parent_id as "parent", devices.integration_id as "id" from devices where ${visibleAtSite(access, 'devices')} and ${isOneOf('devices.parent_id', ids)}`;
     }
   }
 
@@ -139,10 +142,10 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
   }
 
   /** Narrowed by what a filter says at its top; `or` and `not` within it cannot rule a source out. */
-  function canContribute({ filter }: DeviceSelection, parent: DeviceParent | null): Condition {
+  function canContribute(access: AccessScope, { filter }: DeviceSelection, parent: DeviceParent | null): Condition {
     const conditions: Condition[] = [];
     if (isGiven(filter?.orgId)) conditions.push(isOneOf('integrations.org_id', [filter.orgId]));
-    if (isGiven(filter?.siteIds)) conditions.push(isIn(pairsOfSites(filter.siteIds)));
+    if (isGiven(filter?.siteIds)) conditions.push(isIn(pairsOfSites(access, filter.siteIds)));
     if (isGiven(filter?.integrationIds)) conditions.push(isOneOf('integrations.id', filter.integrationIds));
     if (isGiven(filter?.vendors) && !filter.vendors.includes('OTHER')) {
       conditions.push(
@@ -152,7 +155,7 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
         ),
       );
     }
-    if (parent !== null) conditions.push(isIn(pairsOf(parent)));
+    if (parent !== null) conditions.push(isIn(pairsOf(access, parent)));
     return conditions.length === 0 ? ALWAYS : all(conditions);
   }
 
@@ -163,7 +166,7 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
         .select(['id', 'vendor', 'state', 'last_sync_state', 'error_code', 'error_message'])
         .select(LISTED_AT.as('listed_at'))
         .where(visibleIntegration(access))
-        .where(canContribute(selection, parent))
+        .where(canContribute(access, selection, parent))
         .orderBy(sql`case when error_code is null and state <> 'REAUTH_REQUIRED' then 1 else 0 end`)
         .orderBy('name')
         .orderBy('id')
@@ -172,7 +175,7 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
       const at = now();
       const reports = rows.map((row) => toReport(row, at, at - allowedAgeMs(vendors, row.vendor)));
       if (parent === null) return new Map([['', reports]]);
-      const pairs = await sql<{ parent: string; id: string }>`${pairsOf(parent)}`.execute(db.read);
+      const pairs = await sql<{ parent: string; id: string }>`${pairsOf(access, parent)}`.execute(db.read);
       const ids = Map.groupBy(pairs.rows, (pair) => pair.parent);
       return new Map(
         parent.ids.map((id) => {
