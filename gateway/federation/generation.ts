@@ -18,11 +18,11 @@ import { buildPublicSchema, machineryFieldNames } from './public-schema.ts';
 import type { IsSubType } from './representations.ts';
 import type { SubgraphTransport } from './transport.ts';
 
-/** Operations kept ready. A fleet of clients has some hundreds; each takes about 50 KB with its shapes and plan. */
-const MAX_OPERATIONS = 1_000;
-
-/** Documents larger than this are prepared anew each time, so that the cache cannot be filled with megabytes. */
-const MAX_CACHED_TEXT = 65_536;
+/**
+ * Operations are kept ready up to so many characters of text. With its syntax tree, shapes and plans an operation takes
+ * some 20 bytes for each, so this is about 100 MB at worst; a fleet's few hundred operations fit many times over.
+ */
+const MAX_CACHED_TEXT = 4_000_000;
 
 /** A document has at most so many tokens; the front door has a stricter limit, this one is for other callers. */
 const MAX_TOKENS = 10_000;
@@ -38,7 +38,7 @@ export class Generation implements PlanContext {
   readonly transports: ReadonlyMap<string, SubgraphTransport>;
   readonly personalTypes: ReadonlySet<string>;
   readonly isSubType: IsSubType;
-  readonly #prepared = new Lru<string, Operation | readonly GraphQLError[]>(MAX_OPERATIONS);
+  readonly #prepared = new Lru<string, Operation | readonly GraphQLError[]>(MAX_CACHED_TEXT);
   readonly #texts = new WeakMap<DocumentNode, string>();
 
   /** @throws Error when the supergraph cannot be used */
@@ -79,7 +79,7 @@ export class Generation implements PlanContext {
     const known = this.#prepared.get(key);
     if (known !== undefined) return known;
     const prepared = this.#prepare(typeof document === 'string' ? null : document, text, operationName);
-    if (text.length <= MAX_CACHED_TEXT) this.#prepared.set(key, prepared);
+    this.#prepared.set(key, prepared, key.length);
     return prepared;
   }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { SubgraphRequest } from '../../schema/subgraph.ts';
 import { createFederationEngine, type FederationEngine, type SupergraphSource } from './engine.ts';
 import { testPrincipal } from './test-support/principal.ts';
-import { composed, TestSink, TestTopic, tinySubgraph } from './test-support/tiny-graph.ts';
+import { composed, gate, TestSink, TestTopic, tinySubgraph } from './test-support/tiny-graph.ts';
 import { type SubgraphTransport, TransportError } from './transport.ts';
 import { createLocalTransport } from './transport-local.ts';
 
@@ -316,16 +316,27 @@ describe('subscription hub', () => {
     await log.topic.opened(1);
     log.append();
     await sink.received(1);
-    const local = source().transports.get('events');
-    if (local === undefined) throw new Error('there is no events subgraph');
+    const elsewhere = source().transports.get('events');
+    if (elsewhere === undefined) throw new Error('there is no events subgraph');
+    const moved = gate();
     await engine.reload(
-      source({ events: { execute: (fetch) => local.execute(fetch), subscribe: (fetch) => local.subscribe(fetch) } }),
+      source({
+        events: {
+          execute: (fetch) => elsewhere.execute(fetch),
+          subscribe: (fetch) => {
+            moved.open();
+            return elsewhere.subscribe(fetch);
+          },
+        },
+      }),
     );
     log.append();
+    await moved.opened;
     await sink.received(2);
     log.append();
     await sink.received(3);
     expect(names(sink)).toEqual(['name of d1', 'name of d2', 'name of d3']);
+    expect(log.asked.map(({ after }) => after)).toEqual([null, 'c1']);
     expect(log.topic.openStreams).toBe(1);
   });
 

@@ -42,6 +42,7 @@ export class Hub {
   readonly #context: HubContext;
   /** Groups whose items are equal from the moment on at which they have reached the same cursor; the oldest first. */
   readonly #groups = new Map<string, StreamGroup[]>();
+  #groupCount = 0;
 
   constructor(context: HubContext) {
     this.#context = context;
@@ -76,7 +77,7 @@ export class Hub {
     const siblings = this.#groups.get(key) ?? [];
     let group = siblings.find((each) => each.accepts(after));
     if (group === undefined) {
-      if (this.size.groups >= MAX_GROUPS) {
+      if (this.#groupCount >= MAX_GROUPS) {
         return refuse([{ message: 'Too many different streams are open.', extensions: { code: 'TOO_MANY_STREAMS' } }]);
       }
       group = new StreamGroup(this.#context, generation, operation, request, variables.coerced, after, {
@@ -84,6 +85,7 @@ export class Hub {
         onClosed: (closed) => this.#forget(key, closed),
       });
       this.#groups.set(key, [...siblings, group]);
+      this.#groupCount++;
     }
     const leave = group.join(sink);
     const leaveAndForget = (): void => {
@@ -123,6 +125,7 @@ export class Hub {
   }
 
   #forget(key: string, group: StreamGroup): void {
+    this.#groupCount--;
     const others = (this.#groups.get(key) ?? []).filter((each) => each !== group);
     if (others.length === 0) this.#groups.delete(key);
     else this.#groups.set(key, others);

@@ -1,7 +1,8 @@
-import { buildSchema, parse, print } from 'graphql';
+import { buildSchema, Kind, parse, print } from 'graphql';
 import { describe, expect, it } from 'vitest';
 import { Generation } from './generation.ts';
 import { createPlanner } from './planner.ts';
+import { plannerText } from './planner-document.ts';
 import { buildPublicSchema, publicSdl } from './public-schema.ts';
 import { clientKey, sourceKeysOf, withSourceKeys } from './source-keys.ts';
 import { compose, testSubgraphs } from './test-support/supergraph.ts';
@@ -67,6 +68,39 @@ describe('keys of the tree', () => {
 
   it('are put back', () => {
     expect(['name', '_alias_0_id', '_alias_12__alias_0_id'].map(clientKey)).toEqual(['name', 'id', '_alias_0_id']);
+  });
+});
+
+describe('planner text', () => {
+  const schema = buildSchema(
+    'type Query { a: A b: Thing } interface Thing { id: ID } type A implements Thing { id: ID a: A }',
+  );
+  const textOf = (query: string, conditions: Record<string, unknown> = {}): string | null => {
+    const document = parse(query);
+    const [definition] = document.definitions;
+    if (definition?.kind !== Kind.OPERATION_DEFINITION) throw new Error('no operation');
+    const text = plannerText(schema, document, definition, conditions, sourceKeysOf(document, new Set()));
+    return text?.replaceAll(/\s+/g, ' ') ?? null;
+  };
+
+  it.each<[string, string, string | null]>([
+    ['conditions that hold', '{ a @include(if: true) { id @skip(if: $no) } }', '{ a { id } }'],
+    [
+      'conditions that do not',
+      '{ a { id @include(if: $no) ... @skip(if: true) { a { id } } } }',
+      '{ a { __typename } }',
+    ],
+    ['nothing that is left', '{ a @skip(if: true) { id } }', null],
+    ['introspection', '{ __schema { queryType { name } } a { id } __typename }', '{ __typename a { id } __typename }'],
+    ['introspection alone', '{ __schema { ...S } } fragment S on __Schema { queryType { name } }', null],
+    ['abstract types', '{ b { id } }', '{ b { __typename id } }'],
+    [
+      'fragments nobody uses any more',
+      '{ a { id ...F @skip(if: true) } } fragment F on A { a { id } }',
+      '{ a { id } }',
+    ],
+  ])('settles %s', (_, query, expected) => {
+    expect(textOf(query, { no: false })).toBe(expected);
   });
 });
 

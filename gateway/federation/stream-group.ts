@@ -112,7 +112,9 @@ export class StreamGroup {
     }
     const plan = await this.#planOf(operation);
     const before = await this.#planOf(this.#binding.operation);
-    if (plan === null || before === null) return;
+    if (plan === null || before === null || this.#closed.signal.aborted) return;
+    // Another reload has come meanwhile, and does this again.
+    if (generation !== this.#context.generation()) return;
     const { source } = before;
     const isSameUpstream =
       source.service === plan.source.service &&

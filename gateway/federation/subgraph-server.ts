@@ -42,6 +42,7 @@ export async function serveSubgraph(subgraph: Subgraph, options: SubgraphServerO
   const apollo = new ApolloServer<object>({
     schema: subgraph.schema,
     introspection: false,
+    includeStacktraceInErrorResponses: false,
     // Both cost up to half of the throughput and say nothing that this gateway would use.
     plugins: [ApolloServerPluginCacheControlDisabled(), ApolloServerPluginInlineTraceDisabled()],
     formatError: (formatted, error) => formatMasked(formatted, error, onError),

@@ -10,12 +10,12 @@ import {
   TransportError,
 } from './transport.ts';
 
-/** Operations of plans kept parsed, for each subgraph. A plan has a few for each subgraph. */
-const MAX_DOCUMENTS = 2_000;
+/** Operations of plans are kept parsed up to so many characters: about 20 MB for each subgraph at worst. */
+const MAX_CACHED_TEXT = 1_000_000;
 
 /** The way to a subgraph that runs in this process: graphql-js without a server around it. */
 export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): SubgraphTransport {
-  const documents = new Lru<string, DocumentNode>(MAX_DOCUMENTS);
+  const documents = new Lru<string, DocumentNode>(MAX_CACHED_TEXT);
 
   /** @throws GraphQLError when the plan asks for what the subgraph does not have: supergraph and subgraph disagree */
   function documentOf(operation: string): DocumentNode {
@@ -24,7 +24,7 @@ export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): Su
       document = parse(operation, { noLocation: true });
       const [error] = validate(subgraph.schema, document);
       if (error !== undefined) throw error;
-      documents.set(operation, document);
+      documents.set(operation, document, operation.length);
     }
     return document;
   }

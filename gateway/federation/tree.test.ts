@@ -45,4 +45,14 @@ describe('Lru', () => {
     cache.set('c', 3);
     expect([cache.get('a'), cache.get('b'), cache.get('c'), cache.size]).toEqual([1, undefined, 3, 2]);
   });
+
+  it('makes room by weight, and keeps nothing that is too heavy', () => {
+    const cache = new Lru<string, number>(10);
+    cache.set('a', 1, 4);
+    cache.set('b', 2, 4);
+    cache.set('a', 3, 5);
+    cache.set('c', 4, 6);
+    cache.set('d', 5, 11);
+    expect(['a', 'b', 'c', 'd'].map((key) => cache.get(key))).toEqual([undefined, undefined, 4, undefined]);
+  });
 });
