@@ -79,7 +79,8 @@ eachEngine('webhook intake', (open) => {
     const { post } = await startIntake(db);
     const body = acmeBody({ id: 'e1', device: 'cam-1', state: 'OFFLINE' });
     const answers = await Promise.all(Array.from({ length: 50 }, () => post(integration.id, signed(body, NOON), body)));
-    expect(answers.map(({ status }) => status).toSorted()).toEqual([...Array(49).fill(200), 202]);
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(49);
     expect(await rowsOf(db)).toHaveLength(1);
     const counters = await db.read.selectFrom('integration_counters').selectAll().execute();
     expect(counters).toMatchObject([{ duplicates: 49, rejected: 0 }]);
@@ -125,18 +126,17 @@ eachEngine('webhook intake', (open) => {
   });
 
   it.each([
-    [-301, 401],
-    [-299, 202],
-    [299, 202],
-    [301, 401],
-  ])('judges a timestamp %i seconds from our clock with %i', async (offset, status) => {
+    [-301, 401, { error: { code: 'TIMESTAMP_OUT_OF_WINDOW' } }],
+    [-299, 202, { accepted: true }],
+    [299, 202, { accepted: true }],
+    [301, 401, { error: { code: 'TIMESTAMP_OUT_OF_WINDOW' } }],
+  ])('judges a timestamp %i seconds from our clock with %i', async (offset, status, said) => {
     const db = await open();
     const { integration } = await seed(db);
     const { post } = await startIntake(db);
     const body = acmeBody({ id: 'e1' });
     const answer = await post(integration.id, signed(body, NOON + offset * 1_000), body);
-    expect(answer.status).toBe(status);
-    if (status === 401) expect(answer.body).toMatchObject({ error: { code: 'TIMESTAMP_OUT_OF_WINDOW' } });
+    expect(answer).toMatchObject({ status, body: said });
   });
 
   it('takes the old secret until its end and not a second longer, without a restart', async () => {
@@ -173,10 +173,9 @@ eachEngine('webhook intake', (open) => {
     const { post } = await startIntake(db);
     const body = acmeBody({ id: 'e1' });
     await post(integration.id, signed(body, NOON), body);
-    await until(async () => {
-      const secret = await db.read.selectFrom('secrets').select('last_used_at').executeTakeFirst();
-      return secret?.last_used_at === NOON;
-    });
+    const used = () => db.read.selectFrom('secrets').select('last_used_at').executeTakeFirstOrThrow();
+    await until(async () => (await used()).last_used_at !== null);
+    expect(await used()).toEqual({ last_used_at: NOON });
   });
 
   it('takes a body of exactly the limit and refuses one byte more', async () => {

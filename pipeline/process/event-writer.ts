@@ -255,6 +255,7 @@ function rowOf(
       reason: draft.claim.reason,
       vendorState: bounded(draft.claim.vendorState, MAX_WORD),
       at: settleInstant(observedAt, receivedAt, integration.tolerance_seconds * 1_000).at,
+      ...(draft.claim.keepsDegraded === undefined ? {} : { keepsDegraded: draft.claim.keepsDegraded }),
     });
     isLate = outcome.verdict === 'LATE';
     isChange = outcome.verdict === 'CHANGED';

@@ -13,6 +13,12 @@ const MAX_CONCURRENT = 4;
 const BATCHES_PER_TURN = 5;
 /** Rings can be lost, and attempts become due without one. */
 const POLL_MS = 1_000;
+/**
+ * Pause after a batch that was not full, while a started processor works. A transaction costs a millisecond whatever is
+ * in it: under load this makes batches of hundreds out of batches of ten, and the first event of a quiet moment has
+ * nothing to wait for.
+ */
+const GATHER_MS = 20;
 /** How long a busy inbox may hold up the next batch: acknowledging goes first, but not for ever. */
 const MAX_GIVE_WAY_MS = 50;
 
@@ -63,7 +69,8 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   let stopListening = (): void => {};
   let timer: NodeJS.Timeout | null = null;
 
-  async function giveWay(): Promise<void> {
+  async function giveWay(gatherMs: number): Promise<void> {
+    if (gatherMs > 0) await new Promise((resolve) => setTimeout(resolve, gatherMs));
     const since = performance.now();
     do {
       await new Promise((resolve) => setImmediate(resolve));
@@ -71,6 +78,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   }
 
   async function drain(integrationId: string, maxBatches: number): Promise<void> {
+    const gatherMs = Number.isFinite(maxBatches) ? GATHER_MS : 0;
     for (let batch = 0; batch < maxBatches && !isStopping; batch++) {
       const rows = await readDue(db, integrationId, now(), BATCH);
       if (rows.length === 0) return;
@@ -81,7 +89,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
         .executeTakeFirst();
       if (integration === undefined) return;
       await processBatch(batchDeps, integration, rows);
-      await giveWay();
+      await giveWay(rows.length < BATCH ? gatherMs : 0);
     }
   }
 

@@ -53,6 +53,20 @@ describe('reduce', () => {
     expect(again.status).toEqual({ state: 'OFFLINE', reason: 'POWER', since: 10, observedAt: 20, vendorState: 'down' });
   });
 
+  it('leaves a device degraded for a reason that the claim does not end', () => {
+    const spoke = { state: 'ONLINE', reason: 'REPORTED', vendorState: 'spoke', keepsDegraded: ['POWER'] } as const;
+    const low = { state: 'DEGRADED', reason: 'POWER', vendorState: 'low', at: 10 } as const;
+    const after = reduce(reduce(START, low).status, { ...spoke, at: 20 });
+    expect(after).toEqual({ verdict: 'CONFIRMED', status: expect.objectContaining({ state: 'DEGRADED', since: 10 }) });
+    // What is observed is that it speaks: a loss from before that comes too late.
+    expect(reduce(after.status, { state: 'OFFLINE', reason: null, vendorState: null, at: 15 }).verdict).toBe('LATE');
+    for (const other of [
+      { ...low, reason: 'TAMPER' },
+      { ...low, state: 'OFFLINE' },
+    ] as const)
+      expect(reduce(reduce(START, other).status, { ...spoke, at: 20 }).status.state).toBe('ONLINE');
+  });
+
   it('takes claims of one instant in their order of arrival', () => {
     const claims = (['OFFLINE', 'ONLINE'] as const).map((state) => ({
       state,

@@ -18,6 +18,8 @@ export interface SettledClaim {
   readonly reason: StatusReason | null;
   readonly vendorState: string | null;
   readonly at: number;
+  /** Reasons of a DEGRADED state that this claim does not end; absent: it ends any. */
+  readonly keepsDegraded?: readonly StatusReason[];
 }
 
 /** `CHANGED` moved the state, `CONFIRMED` repeats it, `LATE` was overtaken by a newer claim and moves nothing. */
@@ -34,6 +36,8 @@ export function reduce(
   claim: SettledClaim,
 ): { readonly status: DeviceStatus; readonly verdict: Verdict } {
   if (claim.at < current.observedAt) return { status: current, verdict: 'LATE' };
+  if (current.state === 'DEGRADED' && current.reason !== null && claim.keepsDegraded?.includes(current.reason) === true)
+    return { status: { ...current, observedAt: claim.at }, verdict: 'CONFIRMED' };
   const isSame = claim.state === current.state;
   return {
     status: {
