@@ -34,6 +34,11 @@ export interface StatusClaim {
   readonly vendorState: string | null;
   /** When it was so, by the source's clock; null: when the answer was asked for. */
   readonly observedAt: Date | null;
+  /**
+   * For claims that only prove that the device speaks: a device that is DEGRADED for one of these reasons stays so, because
+   * a detector with a low battery goes on reporting. Absent: the claim says all there is to say.
+   */
+  readonly keepsDegraded?: readonly StatusReason[];
 }
 
 export interface TelemetryDraft {

@@ -23,7 +23,8 @@ export function describeLive(rig: () => Rig, options: VendorContractOptions, exe
       expect([...found.keys()].toSorted()).toEqual(refs.map(({ nativeId }) => nativeId).toSorted());
       for (const truth of simulator.devices()) {
         const live = found.get(truth.nativeId);
-        expect(live).toMatchObject({ nativeId: truth.nativeId, name: truth.name, state: stateWord(truth.state) });
+        const state = exempt['live-state'] === undefined ? stateWord(truth.state) : 'UNKNOWN';
+        expect(live).toMatchObject({ nativeId: truth.nativeId, name: truth.name, state });
         expect(live?.checkedAt.getTime()).toBeGreaterThanOrEqual(startedAt);
         expect(Object.keys(live?.extras ?? {}).filter((name) => SHARED_FIELDS.includes(name))).toEqual([]);
       }
@@ -44,7 +45,7 @@ export function describeLive(rig: () => Rig, options: VendorContractOptions, exe
       expect(simulator.calls() - before).toBeLessThanOrEqual(bound);
     });
 
-    it('sees a change at once, in the read and in the listing', async () => {
+    it.skipIf(exempt['live-state'])('sees a change at once, in the read and in the listing', async () => {
       const { simulator, open } = rig();
       const adapter = open();
       const refs = await allRefs(rig());
