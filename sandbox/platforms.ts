@@ -46,8 +46,8 @@ export async function startPlatforms({
   const started = await Promise.allSettled(
     places.map(async ({ org, vendor }, index): Promise<Platform> => {
       const name = `${org.key}-${vendor.slug}`;
-      const { startSimulator } = await vendor.simulator();
-      const simulator = await startSimulator({
+      const platform = await vendor.simulator();
+      const simulator = await platform.startSimulator({
         seed: seedOf(name),
         accountId: uuidOf(name),
         accountName: org.name,

@@ -11,7 +11,7 @@ import type { Scope } from '../schema/principal.ts';
 import { readCredentials, type SandboxCredentials, writeCredentials } from './credentials.ts';
 import { createGraphqlClient, type GraphqlClient } from './graphql-client.ts';
 import { type Platform, startPlatforms } from './platforms.ts';
-import { seed } from './seed.ts';
+import { seed, tellPlatform } from './seed.ts';
 import { startTraffic } from './traffic.ts';
 
 /** Simulated platforms and their callers live on this machine. */
@@ -203,18 +203,9 @@ async function fill(
     );
     if (platform === undefined || integration.webhookUrl === null) return integration;
     const webhookUrl = new URL(new URL(integration.webhookUrl).pathname, url).href;
-    if (
-      webhookUrl !== integration.webhookUrl &&
-      integration.webhookSecret !== null &&
-      integration.signatureProfile !== null
-    ) {
-      platform.simulator.connectWebhook({
-        url: webhookUrl,
-        profile: integration.signatureProfile,
-        secret: integration.webhookSecret,
-      });
-    }
-    return { ...integration, webhookUrl };
+    const moved = { ...integration, webhookUrl };
+    if (webhookUrl !== integration.webhookUrl) tellPlatform(platform.simulator, moved);
+    return moved;
   });
   return { orgs: before.orgs, integrations };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Simulator } from '../adapter-kit/simulator.ts';
 import type { SandboxCredentials } from './credentials.ts';
 import type { GraphqlClient } from './graphql-client.ts';
 import type { Platform } from './platforms.ts';
@@ -104,6 +105,15 @@ async function connect(
   };
 }
 
+/** Where a platform has no webhook API, an operator enters address and secret in its portal. */
+export function tellPlatform(
+  simulator: Simulator,
+  { webhookUrl, webhookSecret, signatureProfile }: SandboxCredentials['integrations'][number],
+): void {
+  if (webhookUrl === null || webhookSecret === null || signatureProfile === null) return;
+  simulator.connectWebhook({ url: webhookUrl, profile: signatureProfile, secret: webhookSecret });
+}
+
 async function syncNow(call: GraphqlClient, integrationId: string): Promise<void> {
   const { syncIntegration } = await call(
     `mutation Sync($input: SyncIntegrationInput!) { syncIntegration(input: $input) { run { id } userErrors { code message } } }`,
@@ -129,13 +139,7 @@ export async function seed(
   );
   for (const [index, { simulator }] of platforms.entries()) {
     const integration = integrations[index];
-    if (integration?.webhookUrl == null || integration.webhookSecret === null || integration.signatureProfile === null)
-      continue;
-    simulator.connectWebhook({
-      url: integration.webhookUrl,
-      profile: integration.signatureProfile,
-      secret: integration.webhookSecret,
-    });
+    if (integration !== undefined) tellPlatform(simulator, integration);
   }
   await Promise.all(integrations.map(({ id }) => syncNow(call, id)));
   return { orgs, integrations };

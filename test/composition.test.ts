@@ -37,8 +37,7 @@ describe.each(deployments)('the supergraph with %s', (_, list) => {
 
   it('knows exactly the deployed vendors', () => {
     const { supergraphSdl = '' } = composeServices(sdls.map(({ name, sdl }) => ({ name, typeDefs: parse(sdl) })));
-    for (const vendor of vendors) {
-      expect(supergraphSdl.includes(`type ${vendor.graphqlName}Device`), vendor.slug).toBe(list.includes(vendor));
-    }
+    const known = vendors.filter(({ graphqlName }) => supergraphSdl.includes(`type ${graphqlName}Device`));
+    expect(known).toEqual(vendors.filter((vendor) => list.includes(vendor)));
   });
 });
