@@ -73,6 +73,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       const running = worker;
       worker = undefined;
       if (running === undefined) return;
+      // It keeps no process alive while it works, but a process that closes has to wait for its end.
+      running.ref();
       const exited = once(running, 'exit');
       running.postMessage('stop' satisfies CheckpointMode);
       await exited;
