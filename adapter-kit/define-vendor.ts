@@ -48,6 +48,11 @@ export interface IngestTraits {
   readonly syncIntervalMs: number;
   /** How often we poll while polling stands in for push (or is all there is). */
   readonly pollIntervalMs: number;
+  /**
+   * For platforms whose listings say no state: how old the last word on a device may be before it counts as stale. Absent:
+   * a complete listing is a word on every device.
+   */
+  readonly staleAfterMs?: number;
 }
 
 /** One vendor: a folder, this declaration, and one line in subgraphs/index.ts. */

@@ -13,7 +13,7 @@ export interface InventoryVendor {
   readonly slug: string;
   readonly enumValue: string;
   readonly name: string;
-  readonly ingest: Pick<IngestTraits, 'syncIntervalMs'>;
+  readonly ingest: Pick<IngestTraits, 'syncIntervalMs' | 'staleAfterMs'>;
 }
 
 /** Syncs are jittered and take their time: only the second one that is missing means that the platform is silent. */
@@ -64,8 +64,13 @@ export function createInventoryScope(
   }
 
   function isStale(): Condition {
-    const known = vendors.map(({ slug }) =>
-      all([equals('devices.vendor', slug), isSilentSince(now() - allowedAgeMs(vendors, slug))]),
+    const known = vendors.map(({ slug, ingest: { staleAfterMs } }) =>
+      all([
+        equals('devices.vendor', slug),
+        staleAfterMs === undefined
+          ? isSilentSince(now() - allowedAgeMs(vendors, slug))
+          : sql<SqlBool>`devices.state_observed_at < ${now() - staleAfterMs}`,
+      ]),
     );
     const others = isNot(
       isOneOf(

@@ -196,6 +196,8 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
     },
 
     isStale(vendor, observedAt, listedAt) {
+      const ownMs = vendors.find(({ slug }) => slug === vendor)?.ingest.staleAfterMs;
+      if (ownMs !== undefined) return observedAt < now() - ownMs;
       const oldest = now() - allowedAgeMs(vendors, vendor);
       return observedAt < oldest && (listedAt === undefined || listedAt < oldest);
     },
