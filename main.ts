@@ -5,6 +5,7 @@ import { type Config, ConfigError, loadConfig } from './config.ts';
 import { createAuthenticator } from './gateway/auth/authenticator.ts';
 import { createGateway } from './gateway/create-gateway.ts';
 import { createFederationEngine } from './gateway/federation/engine.ts';
+import { createPlannerProcess } from './gateway/federation/planner-process.ts';
 import { createLocalTransport } from './gateway/federation/transport-local.ts';
 import { ListenError } from './gateway/listen-error.ts';
 import { createMetrics } from './gateway/metrics.ts';
@@ -26,6 +27,7 @@ import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
 import type { DeadLetterStage } from './schema/words.ts';
 import { createCursorCodec } from './storage/cursor.ts';
+import { findOldestPending } from './storage/inbox.ts';
 import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
 import { openDatabase } from './storage/open-database.ts';
@@ -146,6 +148,10 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
     ...vendors.map((vendor) => createVendorSubgraph(vendor, vendors, host)),
   ];
   const metrics = createMetrics();
+  metrics.watch('convergraph_inbox_lag_seconds', 'Age of the oldest delivery that waits to be processed.', async () => {
+    const oldest = await findOldestPending(db);
+    return oldest === null ? 0 : (now() - oldest) / 1_000;
+  });
   const engine = createFederationEngine({
     supergraphSdl: compose(vendors),
     transports: new Map(
@@ -156,6 +162,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
         ),
       ]),
     ),
+    planner: createPlannerProcess((error) => logger.error({ err: error }, 'The query planner ended')),
     onError: (error, context) => logger.error({ err: error, ...context }, 'An operation failed'),
     onFetch: metrics.subgraphFetched,
   });

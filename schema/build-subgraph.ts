@@ -49,7 +49,20 @@ export function vendorStubs(kind: 'Platform' | 'Device', vendors: readonly Vendo
     .join('');
 }
 
+const REFERENCE = '__resolveReference';
+
+/** A reference resolver that throws, instead of rejecting, would cost every other entity of the same fetch. */
+function withAsyncReferences(resolvers: Resolvers): Resolvers {
+  return Object.fromEntries(
+    Object.entries(resolvers).map(([type, fields]) => {
+      const resolve: unknown = Reflect.get(fields, REFERENCE);
+      if (typeof resolve !== 'function') return [type, fields];
+      return [type, { ...fields, [REFERENCE]: async (...args: unknown[]) => Reflect.apply(resolve, undefined, args) }];
+    }),
+  );
+}
+
 /** Executable schema of a subgraph. Scalars get their implementations here. */
 export function buildSubgraph(sdl: string, resolvers: Resolvers): GraphQLSchema {
-  return buildSubgraphSchema([{ typeDefs: parse(sdl), resolvers: { ...scalars, ...resolvers } }]);
+  return buildSubgraphSchema([{ typeDefs: parse(sdl), resolvers: { ...scalars, ...withAsyncReferences(resolvers) } }]);
 }

@@ -98,6 +98,16 @@ export async function countPending(db: Pick<Database, 'read'>, cap: number): Pro
   return Number(rows[0]?.count ?? 0);
 }
 
+/** When the delivery arrived that waits longest to be processed, in milliseconds; null when none waits. */
+export async function findOldestPending(db: Pick<Database, 'read'>): Promise<number | null> {
+  const oldest = await db.read
+    .selectFrom('inbox')
+    .select(({ fn }) => fn.min('received_at').as('at'))
+    .where('status', '=', 'PENDING')
+    .executeTakeFirst();
+  return oldest?.at ?? null;
+}
+
 /** Integrations that have deliveries to process at this instant. One index probe each, however long the backlog is. */
 export async function findIntegrationsWithWork(db: Pick<Database, 'read'>, now: number): Promise<readonly string[]> {
   const { rows } = await sql<{ id: string }>`
