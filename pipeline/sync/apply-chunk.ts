@@ -6,7 +6,7 @@ import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { zoneId } from '../../storage/ids.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DeviceRecord, ListedClaim } from './device-record.ts';
-import { type FieldChange, fieldChanges, siteChange } from './field-changes.ts';
+import { type FieldChange, fieldChanges, siteChange, zoneChange } from './field-changes.ts';
 import { type Change, writeChanges } from './changes.ts';
 import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
 import { healthDraft, judge, type Refresh, refreshStatus, telemetryText } from './listed-status.ts';
@@ -48,6 +48,7 @@ type Known = Pick<
   | 'state_vendor'
   | 'last_seen_at'
   | 'telemetry'
+  | 'updated_at'
 >;
 
 const KNOWN = [
@@ -64,6 +65,7 @@ const KNOWN = [
   'state_vendor',
   'last_seen_at',
   'telemetry',
+  'updated_at',
 ] as const;
 
 /**
@@ -116,19 +118,17 @@ export async function applyChunk(
     touched.filter(({ sameContent }) => !sameContent).map(({ device }) => device.record.id),
   );
   const changes: Change[] = added.map((device) => change('ADDED', device, []));
-  for (const { device, before, sameContent } of touched) {
+  const writes = touched.map(({ device, before, sameContent }) => {
     const row = full.get(device.record.id);
     const fields = sameContent || row === undefined ? [] : [...fieldChanges(row, device.record.columns)];
-    changes.push(...changesOf(device, before, fields));
-  }
+    const own = changesOf(device, before, fields);
+    changes.push(...own);
+    return { device, before: row ?? before, isChange: own.length > 0 };
+  });
 
   await insertZones(tx, context, [...added, ...touched.map(({ device }) => device)]);
   await insertDevices(tx, context, added, (record) => firstStatus(record, startedAt));
-  await updateDevices(
-    tx,
-    context,
-    touched.map(({ device }) => device),
-  );
+  await updateDevices(tx, context, writes);
   await replaceLists(
     tx,
     context,
@@ -158,8 +158,9 @@ function change(kind: Change['kind'], device: WrittenDevice, fields: readonly Fi
   return { kind, deviceId: device.record.id, siteId: device.siteId, fields };
 }
 
-function changesOf(device: WrittenDevice, before: Known, fields: readonly FieldChange[]): readonly Change[] {
+function changesOf(device: WrittenDevice, before: Known, listed: readonly FieldChange[]): readonly Change[] {
   const changes: Change[] = [];
+  const fields = before.zone_id === device.zoneId ? listed : [...listed, zoneChange(before.zone_id, device.zoneId)];
   if (before.removed_at !== null) changes.push(change('RESTORED', device, fields));
   else if (fields.length > 0) changes.push(change('UPDATED', device, fields));
   if (before.site_id !== device.siteId) {

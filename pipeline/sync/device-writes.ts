@@ -117,13 +117,38 @@ export async function insertDevices(
   await insertExternalIds(tx, context, records);
 }
 
-/** Writes what a listing decides over devices that exist; their status stays. */
-export async function updateDevices(tx: Tx, context: WriteContext, devices: readonly WrittenDevice[]): Promise<void> {
-  const rows = devices.map((device) => {
-    const row = listed(context, device);
-    return [row.id, ...LISTED.map(({ name }) => row[name])];
+/** What of a device the store had: all of it, or for a device whose listing is the same, what else may differ. */
+type Before = Pick<DeviceRow, 'site_id' | 'zone_id' | 'missed_syncs' | 'removed_at' | 'updated_at'> &
+  Partial<DeviceRow>;
+
+export interface KnownDeviceWrite {
+  readonly device: WrittenDevice;
+  readonly before: Before;
+  /** False: only our own notes about it change, for example that it was missed. */
+  readonly isChange: boolean;
+}
+
+/**
+ * Writes what a listing decides over devices that exist; their status stays. Only columns that differ for one of them
+ * are named: naming an indexed column costs its index entry even where the value stays.
+ */
+export async function updateDevices(
+  tx: Tx,
+  context: WriteContext,
+  devices: readonly KnownDeviceWrite[],
+): Promise<void> {
+  const rows = devices.map(({ device, before, isChange }) => ({
+    row: { ...listed(context, device), ...(isChange ? {} : { updated_at: before.updated_at }) },
+    before,
+  }));
+  const columns = LISTED.filter(({ name }) =>
+    rows.some(({ row, before }) => before[name] !== undefined && before[name] !== row[name]),
+  );
+  if (columns.length === 0) return;
+  await bulkUpdateDevices(tx, context.db.engine, {
+    columns,
+    rows: rows.map(({ row }) => [row.id, ...columns.map(({ name }) => row[name])]),
   });
-  await bulkUpdateDevices(tx, context.db.engine, { columns: LISTED, rows });
 }
 
 /** Replaces addresses, tags and the platform's own ids where the listing has others than the store. */

@@ -63,3 +63,8 @@ export function fieldChanges(before: Compared, after: Compared): readonly FieldC
 export function siteChange(before: DeviceRow['site_id'], after: DeviceRow['site_id']): FieldChange {
   return { name: 'site', before, after };
 }
+
+/** Another part of the site, by id. */
+export function zoneChange(before: DeviceRow['zone_id'], after: DeviceRow['zone_id']): FieldChange {
+  return { name: 'zone', before, after };
+}

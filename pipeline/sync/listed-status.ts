@@ -13,6 +13,8 @@ type Believed = Pick<
 /** The live columns of one device as a listing leaves them. */
 export interface Refresh {
   readonly id: string;
+  /** Without an event, because the log takes none of the device. */
+  readonly movesState: boolean;
   readonly state: string;
   readonly reason: string | null;
   readonly since: number;
@@ -66,6 +68,7 @@ export function judge(before: Believed, record: DeviceRecord, now: number, isBou
     claim: isEvent ? news : null,
     refresh: {
       id: before.id,
+      movesState: silent !== null && isChange,
       ...(silent !== null && isChange
         ? { state: silent.state, reason: silent.reason, since: silent.observedAt }
         : status),
@@ -77,34 +80,38 @@ export function judge(before: Believed, record: DeviceRecord, now: number, isBou
   };
 }
 
-const REFRESHED = [
-  { name: 'state', type: 'text' },
-  { name: 'state_rank', type: 'bigint' },
-  { name: 'state_reason', type: 'text' },
-  { name: 'state_since', type: 'bigint' },
+const TIMES = [
   { name: 'state_observed_at', type: 'bigint' },
   { name: 'state_vendor', type: 'text' },
   { name: 'last_seen_at', type: 'bigint' },
   { name: 'telemetry', type: 'text' },
 ] as const;
 
+const STATE = [
+  { name: 'state', type: 'text' },
+  { name: 'state_rank', type: 'bigint' },
+  { name: 'state_reason', type: 'text' },
+  { name: 'state_since', type: 'bigint' },
+] as const;
+
 function rank(state: string): number {
   return DEVICE_STATES.findIndex((known) => known === state);
 }
 
+function timesOf(row: Refresh): readonly (string | number | null)[] {
+  return [row.observedAt, row.vendorState, row.lastSeenAt, row.telemetry];
+}
+
+/** Writes refreshes. Naming an indexed column costs its index entry even where the value stays: states only if they move. */
 export async function refreshStatus(tx: Tx, engine: Database['engine'], refreshes: readonly Refresh[]): Promise<void> {
-  const rows = refreshes.map((row) => [
-    row.id,
-    row.state,
-    rank(row.state),
-    row.reason,
-    row.since,
-    row.observedAt,
-    row.vendorState,
-    row.lastSeenAt,
-    row.telemetry,
-  ]);
-  await bulkUpdateDevices(tx, engine, { columns: REFRESHED, rows });
+  const { moving = [], staying = [] } = Object.groupBy(refreshes, ({ movesState }) =>
+    movesState ? 'moving' : 'staying',
+  );
+  await bulkUpdateDevices(tx, engine, { columns: TIMES, rows: staying.map((row) => [row.id, ...timesOf(row)]) });
+  await bulkUpdateDevices(tx, engine, {
+    columns: [...TIMES, ...STATE],
+    rows: moving.map((row) => [row.id, ...timesOf(row), row.state, rank(row.state), row.reason, row.since]),
+  });
 }
 
 const SEVERITY: Readonly<Record<DeviceState, Severity>> = {
