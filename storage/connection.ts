@@ -122,27 +122,34 @@ export async function fetchPage<Row extends { readonly id: string }, Table exten
 /**
  * The first page of many lists of the same kind (the devices of each of these sites) in one statement.
  *
- * @param query all rows of all lists that the principal may see, unordered
+ * @param query all rows of all lists that the principal may see, unordered and with nothing selected
  * @param parent the column of `ordering.table` whose value tells the lists apart
  * @returns pages by the parent's id; parents without rows are absent
  */
 export async function fetchFirstPages<Row extends { readonly id: string }, Table extends keyof Tables>(
   db: Kysely<Tables>,
-  query: SelectQueryBuilder<Tables, Table, Row>,
+  query: SelectQueryBuilder<Tables, Table, object>,
   ordering: Ordering<Row>,
   parent: { readonly column: string; readonly of: (row: Row) => string | null },
   first: number,
   codec: CursorCodec,
 ): Promise<ReadonlyMap<string, Page<Row>>> {
-  const place = sql<number>`row_number() over (partition by ${sql.ref(`${ordering.table}.${parent.column}`)} order by ${orderTerms(ordering)})`;
-  const placed = query.select(place.as('place'));
-  const { rows } = await sql<Row>`select * from ${placed} as placed where place <= ${first + 1} order by place`.execute(
-    db,
-  );
+  const { table } = ordering;
+  const id = sql.ref(`${table}.id`);
+  // Only ids are sorted; whole rows are read for those that are shown.
+  const placed = query.select([
+    sql<string>`${id}`.as('placed_id'),
+    sql<number>`row_number() over (partition by ${sql.ref(`${table}.${parent.column}`)} order by ${orderTerms(ordering)})`.as(
+      'place',
+    ),
+  ]);
+  const { rows } = await sql<Row>`
+    select ${sql.table(table)}.* from ${placed} as placed inner join ${sql.table(table)} on ${id} = placed.placed_id
+    where placed.place <= ${first + 1} order by placed.place`.execute(db);
   const byParent = Map.groupBy(rows, parent.of);
   const pages = new Map<string, Page<Row>>();
-  for (const [id, list] of byParent) {
-    if (id !== null) pages.set(id, toPage(list, { first, after: null }, ordering, codec));
+  for (const [key, list] of byParent) {
+    if (key !== null) pages.set(key, toPage(list, { first, after: null }, ordering, codec));
   }
   return pages;
 }

@@ -182,7 +182,7 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
         orgIds,
         page,
         (id) => fetchPage(rows([id]), order, page, cursors),
-        () => fetchFirstPages(read, rows(orgIds), order, ofOrg, page.first, cursors),
+        () => fetchFirstPages(read, sitesOf(access, orgIds, name), order, ofOrg, page.first, cursors),
       );
     },
 
@@ -200,7 +200,7 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
         orgIds,
         page,
         (id) => fetchPage(rows([id]), INTEGRATIONS_BY_NAME, page, cursors),
-        () => fetchFirstPages(read, rows(orgIds), INTEGRATIONS_BY_NAME, ofOrg, page.first, cursors),
+        () => fetchFirstPages(read, integrationsOf(access, orgIds), INTEGRATIONS_BY_NAME, ofOrg, page.first, cursors),
       );
     },
 

@@ -145,7 +145,7 @@ export function createInventoryLists(
       const load = (matching: Condition) =>
         fetchFirstPages(
           db.read,
-          devices(matching),
+          db.read.selectFrom('devices').where(matching),
           ordering(order),
           { column, of: (row) => row[column] },
           page.first,

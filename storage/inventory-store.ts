@@ -124,7 +124,7 @@ export function createInventoryStore({ db, cursors, vendors, now }: InventorySto
       const parent = { column: 'integration_id', of: (row: SyncRunRow) => row.integration_id };
       const found = await fetchFirstPages(
         db.read,
-        runs(integrationIds),
+        visibleRuns(access, integrationIds),
         SYNC_RUNS_NEWEST_FIRST,
         parent,
         page.first,

@@ -166,6 +166,8 @@ export const initial: SchemaStep = (t) => [
   `create index "devices_by_integration_id_vendor_org_id_vendor_site_id" on "devices" ("integration_id", "vendor_org_id", "vendor_site_id")`,
   `create index "devices_by_parent_id" on "devices" ("parent_id")`,
   `create index "devices_by_zone_id" on "devices" ("zone_id")`,
+  // Counts by state of an org or a site are answered from it alone, each time something changed.
+  `create index "devices_present_by_org_id_site_id_state" on "devices" ("org_id", "site_id", "state") where "removed_at" is null`,
   `create table "device_macs" (
     "mac" ${t.text} not null,
     "device_id" ${t.text} not null,
