@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ASTNode, parse, visit } from 'graphql';
 import { describe, expect, it } from 'vitest';
@@ -9,7 +9,8 @@ const files = [
   'schema/vendor.graphql',
   ...readdirSync(join(root, 'subgraphs'), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map((entry) => `subgraphs/${entry.name}/schema.graphql`),
+    .map((entry) => `subgraphs/${entry.name}/schema.graphql`)
+    .filter((file) => existsSync(join(root, file))),
 ];
 
 function isRoot(node: ASTNode): boolean {
