@@ -1,10 +1,8 @@
 import { sql } from 'kysely';
 import type { Database, Tx } from './database.ts';
+import { isKeyIn } from './key-list.ts';
 
 // The memory of what was seen, for events. Deliveries have theirs in inbox.ts.
-
-/** Keys in one IN list: eight days of keys for some sixty events. */
-const KEYS_PER_QUERY = 500;
 
 export interface Candidate {
   readonly identity: string;
@@ -18,16 +16,13 @@ function hex(key: Uint8Array): string {
   return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex');
 }
 
-function* slices<T>(values: readonly T[]): Generator<readonly T[]> {
-  for (let start = 0; start < values.length; start += KEYS_PER_QUERY) yield values.slice(start, start + KEYS_PER_QUERY);
-}
-
 /**
  * Which of these were seen before.
  *
  * @returns by identity, the key under which its repetitions are counted; null when only the log still knows it
  */
 export async function findRemembered(
+  { engine }: Pick<Database, 'engine'>,
   tx: Tx,
   candidates: readonly Candidate[],
 ): Promise<ReadonlyMap<string, Buffer | null>> {
@@ -40,38 +35,58 @@ export async function findRemembered(
     }
   }
   const found = new Map<string, Buffer | null>();
-  for (const slice of slices(keys)) {
-    const rows = await tx.selectFrom('dedupe').select('key').where('key', 'in', slice).execute();
-    for (const { key } of rows) {
-      const identity = byKey.get(hex(key));
-      if (identity !== undefined) found.set(identity, Buffer.from(key));
-    }
+  if (keys.length === 0) return found;
+  const rows = await tx
+    .selectFrom('dedupe')
+    .select('key')
+    .where(isKeyIn(engine, 'dedupe.key', keys))
+    .execute();
+  for (const { key } of rows) {
+    const identity = byKey.get(hex(key));
+    if (identity !== undefined) found.set(identity, Buffer.from(key));
   }
   const unseen = candidates.filter(({ identity }) => !found.has(identity));
   const byEventKey = new Map(unseen.map(({ eventKey, identity }) => [hex(eventKey), identity]));
-  for (const slice of slices(unseen.map(({ eventKey }) => eventKey))) {
-    const rows = await tx.selectFrom('events').select('key').where('key', 'in', slice).execute();
-    for (const { key } of rows) {
-      const identity = byEventKey.get(hex(key));
-      if (identity !== undefined) found.set(identity, null);
-    }
+  if (unseen.length === 0) return found;
+  const logged = await tx
+    .selectFrom('events')
+    .select('key')
+    .where(
+      isKeyIn(
+        engine,
+        'events.key',
+        unseen.map(({ eventKey }) => eventKey),
+      ),
+    )
+    .execute();
+  for (const { key } of logged) {
+    const identity = byEventKey.get(hex(key));
+    if (identity !== undefined) found.set(identity, null);
   }
   return found;
 }
 
 /** One more delivery for each key; a key that is listed n times is counted n times. */
-export async function countDuplicates(tx: Tx, keys: readonly Uint8Array[]): Promise<void> {
+export async function countDuplicates(
+  { engine }: Pick<Database, 'engine'>,
+  tx: Tx,
+  keys: readonly Uint8Array[],
+): Promise<void> {
   const times = new Map<string, number>();
   for (const key of keys) times.set(hex(key), (times.get(hex(key)) ?? 0) + 1);
   const byTimes = Map.groupBy(times.entries(), ([, count]) => count);
   for (const [count, group] of byTimes) {
-    for (const slice of slices(group.map(([key]) => Buffer.from(key, 'hex')))) {
-      await tx
-        .updateTable('dedupe')
-        .set({ duplicates: sql<number>`duplicates + ${count}` })
-        .where('key', 'in', slice)
-        .execute();
-    }
+    await tx
+      .updateTable('dedupe')
+      .set({ duplicates: sql<number>`duplicates + ${count}` })
+      .where(
+        isKeyIn(
+          engine,
+          'dedupe.key',
+          group.map(([key]) => Buffer.from(key, 'hex')),
+        ),
+      )
+      .execute();
   }
 }
 
@@ -95,13 +110,16 @@ export async function rememberEvents(
 
 /** How often each key was repeated; keys that are not remembered are left out. @returns by hex of the key */
 export async function readDuplicateCounts(
-  db: Pick<Database, 'read'>,
+  db: Pick<Database, 'read' | 'engine'>,
   keys: readonly Uint8Array[],
 ): Promise<ReadonlyMap<string, number>> {
   const counts = new Map<string, number>();
-  for (const slice of slices(keys)) {
-    const rows = await db.read.selectFrom('dedupe').select(['key', 'duplicates']).where('key', 'in', slice).execute();
-    for (const { key, duplicates } of rows) counts.set(hex(key), duplicates);
-  }
+  if (keys.length === 0) return counts;
+  const rows = await db.read
+    .selectFrom('dedupe')
+    .select(['key', 'duplicates'])
+    .where(isKeyIn(db.engine, 'dedupe.key', keys))
+    .execute();
+  for (const { key, duplicates } of rows) counts.set(hex(key), duplicates);
   return counts;
 }

@@ -78,6 +78,7 @@ export async function insertDeliveries(
   if (arrived.length < deliveries.length) {
     const repeated = deliveries.filter((delivery) => !fresh.has(delivery));
     await countDuplicates(
+      db,
       tx,
       repeated.map(({ key }) => key),
     );

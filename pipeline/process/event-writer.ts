@@ -125,6 +125,7 @@ export function createEventWriter({ db }: { readonly db: Database }): EventWrite
       identity: eventIdentity(integration.id, item.draft),
     }));
     const remembered = await findRemembered(
+      db,
       tx,
       resolved.flatMap(({ item, identity, resolution }) =>
         'stage' in resolution
@@ -162,7 +163,7 @@ export function createEventWriter({ db }: { readonly db: Database }): EventWrite
     });
 
     const rows = [...fresh.values()];
-    if (repeated.length > 0) await countDuplicates(tx, repeated);
+    if (repeated.length > 0) await countDuplicates(db, tx, repeated);
     const lastReceivedAt = Math.max(...items.map(({ receivedAt }) => receivedAt));
     if (rows.length > 0 || duplicates > 0) {
       await addToCounters(tx, integration.id, lastReceivedAt, { events: rows.length, duplicates });
