@@ -6,6 +6,7 @@ export function banner(
   devices: number,
   credentialsFile: string,
 ): string {
+  const envFile = credentialsFile.replace('credentials.json', 'env');
   const base = new URL('/', graphqlUrl).href;
   const [org] = orgs;
   const sites = orgs.reduce((count, { siteIds }) => count + siteIds.length, 0);
@@ -19,8 +20,8 @@ Convergraph sandbox: ${orgs.length} orgs, ${sites} sites, ${devices} devices on 
   ${tokens[org?.key ?? 'admin'] ?? ''}
 
   Try:
-  TOKEN=$(npm exec -- node -p "JSON.parse(require('fs').readFileSync('${credentialsFile}')).tokens.admin")
-  curl -s ${graphqlUrl} -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \\
+  source ${envFile}
+  curl -s $GRAPHQL_URL -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \\
     -d '{"query":"{ devices(first: 3) { totalCount nodes { name type status { state } site { name } } } }"}'
 
 Stop with Ctrl+C; it goes on from here at the next start. Start over with: npm run sandbox -- --reset

@@ -12,6 +12,7 @@ import { readCredentials, type SandboxCredentials, writeCredentials } from './cr
 import { createGraphqlClient, type GraphqlClient } from './graphql-client.ts';
 import { type Platform, startPlatforms } from './platforms.ts';
 import { seed, tellPlatform } from './seed.ts';
+import { writeShellVariables } from './shell-variables.ts';
 import { startTraffic } from './traffic.ts';
 
 /** Simulated platforms and their callers live on this machine. */
@@ -148,6 +149,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   };
   const count = await waitForInventory(call, platforms);
   writeCredentials(credentialsFile, credentials);
+  writeShellVariables(join(dir, 'env'), credentials, platforms);
   demo.variables = exampleValues(credentials, platforms);
   if (!isStill) parts.defer(startTraffic(platforms));
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { buildSubgraphSchema } from '@apollo/subgraph';
-import { type GraphQLSchema, parse } from 'graphql';
+import { GraphQLScalarType, type GraphQLSchema, parse } from 'graphql';
 import { scalars } from './scalars.ts';
 
 type SubgraphModule = Extract<Parameters<typeof buildSubgraphSchema>[0], unknown[]>[number];
@@ -55,6 +55,7 @@ const REFERENCE = '__resolveReference';
 function withAsyncReferences(resolvers: Resolvers): Resolvers {
   return Object.fromEntries(
     Object.entries(resolvers).map(([type, fields]) => {
+      if (fields instanceof GraphQLScalarType) return [type, fields];
       const resolve: unknown = Reflect.get(fields, REFERENCE);
       if (typeof resolve !== 'function') return [type, fields];
       return [type, { ...fields, [REFERENCE]: async (...args: unknown[]) => Reflect.apply(resolve, undefined, args) }];
