@@ -135,7 +135,6 @@ async function store(
       .executeTakeFirst();
     if (changed === undefined) return null;
     if (credentials !== null) await storeCredentials(tx, vault, before.id, credentials, now);
-    await bumpOrgRevision(tx, before.org_id, now);
     const isTested = credentials !== null || settings !== null;
     const moved = await applyTransition(
       tx,
@@ -145,6 +144,8 @@ async function store(
       'OPERATOR',
       now,
     );
+    // After the log's numbers, as everybody who takes both does.
+    await bumpOrgRevision(tx, before.org_id, now);
     return moved?.after ?? null;
   });
 }

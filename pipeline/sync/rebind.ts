@@ -49,7 +49,8 @@ export async function rebindDevices(
         .execute();
     }
   }
-  await bumpOrgRevision(tx, integration.org_id, now);
+  // First the log's numbers, then the org's row: whoever takes both takes them in this order.
   await writeChanges(tx, { db, integration, now }, changes);
+  await bumpOrgRevision(tx, integration.org_id, now);
   return changes.length;
 }
