@@ -1,5 +1,6 @@
 import { type SqlBool, sql } from 'kysely';
 import { z } from 'zod';
+import { fault } from '../schema/errors.ts';
 import type { AccessScope } from '../schema/principal.ts';
 import { type EventFamily, SEVERITIES, type Severity } from '../schema/words.ts';
 import { visibleAtSite } from './access-conditions.ts';
@@ -50,6 +51,19 @@ export type FilteredEvent = Pick<
 
 function isGiven<T>(value: T | null | undefined): value is T {
   return value !== null && value !== undefined;
+}
+
+/** Listed values of one member: no screen shows more, and each is a parameter of the statement. */
+const MAX_VALUES = 500;
+
+/** @throws GraphQLError BAD_USER_INPUT for a member that lists too many values */
+export function parseEventFilter(filter: EventFilter | null | undefined): EventFilter {
+  for (const [member, value] of Object.entries(filter ?? {})) {
+    if (Array.isArray(value) && value.length > MAX_VALUES) {
+      throw fault('BAD_USER_INPUT', `filter.${member} lists at most ${MAX_VALUES} values.`, { limit: MAX_VALUES });
+    }
+  }
+  return filter ?? {};
 }
 
 /** The beginning that a pattern such as `access.*` stands for; null when it is an exact name. */

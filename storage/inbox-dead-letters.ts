@@ -33,7 +33,7 @@ const IS_DEAD_LETTER: Condition = sql<SqlBool>`inbox.status in ('DEAD', 'REFUSED
 
 function matchesSelection({ stages, receivedAt, ids }: DeadLetterSelection): Condition {
   const conditions: Condition[] = [IS_DEAD_LETTER];
-  if (stages !== null && stages !== undefined) conditions.push(isOneOf('inbox.stage', stages));
+  if (stages !== null && stages !== undefined) conditions.push(isOneOf('inbox.stage', [...new Set(stages)]));
   if (receivedAt !== null && receivedAt !== undefined) conditions.push(matchesInstant('inbox.received_at', receivedAt));
   if (ids !== null && ids !== undefined) {
     const keys = ids.flatMap((id) => DEAD_LETTER_ID.exec(id)?.[1] ?? []).map((key) => Buffer.from(key, 'hex'));

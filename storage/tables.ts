@@ -231,8 +231,9 @@ export interface InboxTable {
 }
 
 /**
- * What was seen in the last 7 days. `key`: 4 bytes event minute, 12 bytes of SHA-256, so that inserts stay local.
- * `kind`: delivery (`ref` = inbox id), event (`ref` = log sequence).
+ * What was seen in the last 7 days. `key`: 12 bytes of SHA-256 behind 4 bytes of time, so that inserts stay local: for a
+ * delivery the minute that stands in its bytes, for an event the day of its receipt. `kind`: delivery (`ref` = 0),
+ * event (`ref` = log sequence).
  */
 export interface DedupeTable {
   key: Uint8Array;

@@ -205,6 +205,7 @@ eachEngine('events subgraph', (open) => {
     [{ first: 501 }, 'PAGE_TOO_LARGE'],
     [{ first: -1 }, 'BAD_USER_INPUT'],
     [{ after: 'nonsense' }, 'BAD_CURSOR'],
+    [{ filter: { siteIds: Array<string>(501).fill('site_a') } }, 'BAD_USER_INPUT'],
   ])('refuses the page %j', async (variables, code) => {
     const { run } = start(await open());
     const { errors } = await run(PAGE, variables);

@@ -11,6 +11,7 @@ import { diagnose } from '../../pipeline/dead-letters/dead-letters.ts';
 import { subscribeStatusChanges } from '../../pipeline/stream/status-changes.ts';
 import { parsePageArgs } from '../../storage/connection.ts';
 import type { LoggedEvent } from '../../storage/event-log.ts';
+import { parseEventFilter } from '../../storage/event-log-filter.ts';
 import { eventId } from '../../storage/ids.ts';
 import { deadLetterId } from '../../storage/inbox-dead-letters.ts';
 import { connectionResolvers, edgeResolvers } from '../listing.ts';
@@ -63,7 +64,8 @@ const event = {
 
 export const resolvers: Resolvers = {
   Query: {
-    events: (_, { first, after, filter }, context) => context.read().events(parsePageArgs(first, after), filter ?? {}),
+    events: (_, { first, after, filter }, context) =>
+      context.read().events(parsePageArgs(first, after), parseEventFilter(filter)),
   },
   Mutation: {
     replayDeadLetters: (_, { input }, context) => replayDeadLetters(context, input),
@@ -75,7 +77,7 @@ export const resolvers: Resolvers = {
         const { access } = principal;
         const items = await stream.subscribe({
           access,
-          filter: filter ?? {},
+          filter: parseEventFilter(filter),
           after: after ?? null,
           heartbeatSeconds: heartbeatSeconds ?? undefined,
           signal,
@@ -134,7 +136,7 @@ export const resolvers: Resolvers = {
   Device: {
     __resolveReference: ({ id }) => ({ id }),
     events: ({ id }, { first, after, filter }, context) =>
-      context.read().eventsOfDevice(id, parsePageArgs(first, after), filter ?? {}),
+      context.read().eventsOfDevice(id, parsePageArgs(first, after), parseEventFilter(filter)),
   },
   Integration: {
     __resolveReference: ({ id }) => ({ id }),
