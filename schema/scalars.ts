@@ -36,7 +36,7 @@ export function formatDuration(ms: number): string {
 
 /** Any usual notation to `00:1b:44:11:3a:b7`; null when it is not a MAC address. */
 export function normalizeMac(value: string): string | null {
-  const digits = value.replaceAll(/[\s:.\-]/g, '').toLowerCase();
+  const digits = value.replaceAll(/[\s:.-]/g, '').toLowerCase();
   return /^[0-9a-f]{12}$/.test(digits) ? (digits.match(/../g) ?? []).join(':') : null;
 }
 
