@@ -10,12 +10,15 @@ import { type FieldChange, fieldChanges, siteChange, zoneChange } from './field-
 import { type Change, writeChanges } from './changes.ts';
 import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
 import { healthDraft, judge, type Refresh, refreshStatus, telemetryText } from './listed-status.ts';
+import { inventoryDraft } from './inventory-events.ts';
 import { createSiteResolver } from './site-resolver.ts';
 
 export interface ChunkContext {
   readonly db: Database;
   readonly events: EventWriter;
   readonly integration: IntegrationRow;
+  /** Nothing of the integration is known yet: what is listed now is what changes are told against later, and no news. */
+  readonly isBaseline: boolean;
   /** When the listing started: the age of its claims. */
   readonly startedAt: number;
   /** Our clock now. */
@@ -27,8 +30,6 @@ export interface ChunkResult {
   readonly added: number;
   readonly updated: number;
   readonly unmapped: number;
-  /** Health events written because what was listed differs from what we believed. */
-  readonly repaired: number;
   /** Something was written that readers can see. */
   readonly hasChanged: boolean;
 }
@@ -118,11 +119,14 @@ export async function applyChunk(
     touched.filter(({ sameContent }) => !sameContent).map(({ device }) => device.record.id),
   );
   const changes: Change[] = added.map((device) => change('ADDED', device, []));
+  const news = added.map((device) => ({ entry: change('ADDED', device, []), device }));
   const writes = touched.map(({ device, before, sameContent }) => {
     const row = full.get(device.record.id);
     const fields = sameContent || row === undefined ? [] : [...fieldChanges(row, device.record.columns)];
     const own = changesOf(device, before, fields);
     changes.push(...own);
+    // Zones that appear because a site was bound are our doing, and no news about the device.
+    news.push(...own.filter(({ kind }) => kind !== 'UPDATED' || fields.length > 0).map((entry) => ({ entry, device })));
     return { device, before: row ?? before, isChange: own.length > 0 };
   });
 
@@ -139,8 +143,12 @@ export async function applyChunk(
   );
   await refreshStatus(tx, context.db.engine, refreshes);
   await writeChanges(tx, context, changes);
-  const written =
-    drafts.length === 0 ? { written: 0 } : await context.events.writeEvents(tx, integration, drafts, 'POLL', now);
+  const told = context.isBaseline
+    ? []
+    : news
+        .filter(({ device }) => device.siteId !== null)
+        .map(({ entry, device }) => inventoryDraft(entry.kind, device.record.columns, entry.fields, now));
+  const written = await context.events.writeEvents(tx, integration, [...told, ...drafts], 'POLL', now);
   const hasChanged = changes.length > 0 || refreshes.length > 0 || written.written > 0;
   if (hasChanged) await bumpOrgRevision(tx, integration.org_id, now);
 
@@ -149,7 +157,6 @@ export async function applyChunk(
     added: changes.filter(({ kind }) => kind === 'ADDED' || kind === 'RESTORED').length,
     updated: new Set(changes.filter(isUpdated).map(({ deviceId }) => deviceId)).size,
     unmapped,
-    repaired: written.written,
     hasChanged,
   };
 }

@@ -155,6 +155,33 @@ eachEngine('sync', (open) => {
     expect((await changes()).map(({ kind }) => kind)).toEqual(['ADDED', 'UPDATED', 'MOVED']);
   });
 
+  it('tells of every change but those of the first listing, and of bindings', async () => {
+    const told = async () =>
+      (await events()).filter(({ family }) => family === 'INVENTORY').map(({ summary }) => summary);
+    platform.devices = [device('a', { zone: { name: 'Roof', kind: 'AREA' } }), device('b', { nativeSiteId: 'site-2' })];
+    await sync();
+    expect(await told()).toEqual([]);
+    await seedBinding(db, { orgId, integrationId: id, siteId: await seedSite(db, orgId), vendorSiteId: 'site-3' });
+    platform.devices = [
+      device('a', { zone: { name: 'Cellar', kind: 'AREA' }, firmware: '2' }),
+      device('c', { nativeSiteId: 'site-3' }),
+    ];
+    await sync();
+    platform.devices = [device('a', { nativeSiteId: 'site-3', firmware: '2' })];
+    await sync();
+    await sync();
+    expect(await told()).toEqual([
+      'Camera c was added',
+      'Camera a was changed: firmware, zone',
+      'Camera a was changed: vendorSiteId, zone',
+      'Camera a came to another site',
+      'Camera c is no longer listed',
+    ]);
+    const [added] = (await events()).filter(({ family }) => family === 'INVENTORY');
+    expect(added).toMatchObject({ type: 'inventory.added', origin: 'POLL', device_id: deviceId(id, 'c'), changed: 0 });
+    expect(JSON.parse(added?.details ?? '')).toEqual({ change: 'ADDED' });
+  });
+
   it('moves a device that came to another site', async () => {
     platform.devices = [device('a')];
     await sync();

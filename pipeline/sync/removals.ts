@@ -3,6 +3,7 @@ import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { lockIntegration } from '../process/event-writer.ts';
 import type { ChunkContext } from './apply-chunk.ts';
 import { writeChanges } from './changes.ts';
+import { inventoryDraft } from './inventory-events.ts';
 
 /** Complete lists in a row that must be without a device before it counts as gone. */
 export const LISTS_UNTIL_REMOVED = 2;
@@ -69,7 +70,7 @@ async function markMissing(tx: Tx, context: ChunkContext, ids: readonly string[]
     .execute();
   const gone = await tx
     .selectFrom('devices')
-    .select(['id', 'site_id'])
+    .select(['id', 'site_id', 'native_id', 'vendor_org_id', 'vendor_site_id', 'name'])
     .where('id', 'in', ids)
     .where('removed_at', 'is', null)
     .where('missed_syncs', '>=', LISTS_UNTIL_REMOVED)
@@ -90,6 +91,9 @@ async function markMissing(tx: Tx, context: ChunkContext, ids: readonly string[]
     context,
     gone.map(({ id, site_id: siteId }) => ({ kind: 'REMOVED' as const, deviceId: id, siteId, fields: [] })),
   );
+  const told = gone.filter(({ site_id: siteId }) => siteId !== null);
+  const drafts = told.map((device) => inventoryDraft('REMOVED', device, [], now));
+  await context.events.writeEvents(tx, integration, drafts, 'POLL', now);
   await bumpOrgRevision(tx, integration.org_id, now);
   return gone.length;
 }

@@ -52,6 +52,7 @@ export async function runSync(
 ): Promise<SyncOutcome> {
   const { db, leases, logger } = deps;
   const startedAt = deps.now();
+  const isBaseline = !(await hasDevices(db, run.integration_id));
   let progress = NOTHING;
 
   const owned = <T>(job: (tx: Tx) => Promise<T>): Promise<T> =>
@@ -77,7 +78,7 @@ export async function runSync(
   }
 
   function chunkContext(integration: IntegrationRow): ChunkContext {
-    return { db, events: deps.events, integration, startedAt, now: deps.now() };
+    return { db, events: deps.events, integration, isBaseline, startedAt, now: deps.now() };
   }
 
   async function writeChunk(chunk: ChunkContext, records: readonly DeviceRecord[], listed: number): Promise<Progress> {
@@ -100,7 +101,7 @@ export async function runSync(
   const { reading, integration } = await read();
   progress = { ...progress, listed: reading.listed.size };
 
-  const verdict = await judgeReading(db, run.integration_id, reading);
+  const verdict = judgeReading(reading, isBaseline);
   if (verdict.state === 'SUCCEEDED' && integration !== null) {
     const removed = await applyAbsences(chunkContext(integration), reading.listed, owned);
     progress = { ...progress, removed };
@@ -141,13 +142,13 @@ interface Verdict {
   readonly problem: { readonly code: 'BAD_PAYLOAD'; readonly message: string } | null;
 }
 
-async function judgeReading(db: Database, integrationId: string, reading: Reading): Promise<Verdict> {
+function judgeReading(reading: Reading, isBaseline: boolean): Verdict {
   const { errors, listed } = reading;
   if (!reading.isComplete) {
     const message = errors[0]?.message ?? 'The inventory was not read completely.';
     return { state: listed.size === 0 ? 'FAILED' : 'PARTIAL', errors, problem: { code: 'BAD_PAYLOAD', message } };
   }
-  if (listed.size > 0 || reading.isToldEmpty || !(await hasDevices(db, integrationId))) {
+  if (listed.size > 0 || reading.isToldEmpty || isBaseline) {
     return { state: 'SUCCEEDED', errors, problem: null };
   }
   // Without the platform's own word that it is empty, an empty answer is more likely a fault than a removal of all.
