@@ -70,8 +70,6 @@ const HINT = 'Read the events and devices that you need as a snapshot, then go o
 
 export function createEventStream(deps: EventStreamDeps): EventStream {
   const { db, tail, cursors, now = Date.now, timing = systemTiming } = deps;
-  const cursorOf = (event: LoggedEvent): string => cursors.encode(event.seq, event.occurred_at);
-
   async function* follow(
     request: StreamRequest,
     start: EventPlace | null,
@@ -111,7 +109,7 @@ export function createEventStream(deps: EventStreamDeps): EventStream {
         if (replayed) replayedCount += 1;
         position = event.seq;
         lastItemAt = timing.elapsedMs();
-        yield { __typename: 'EventDelivered', event, cursor: cursorOf(event), replayed } satisfies StreamItem;
+        yield { __typename: 'EventDelivered', event, cursor: cursors.of(event), replayed } satisfies StreamItem;
       }
       position = Math.max(position, upTo);
       if (isReplaying && position >= head) {

@@ -72,7 +72,7 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
       rows: rows.slice(0, first),
       hasNextPage: rows.length > first,
       hasPreviousPage: after !== null,
-      cursorOf: (event) => cursors.encode(event.seq, event.occurred_at),
+      cursorOf: (event) => cursors.of(event),
     };
   }
 

@@ -44,7 +44,7 @@ function referenceOf(id: string | null): { readonly id: string } | null {
 const event = {
   __resolveReference: ({ id }: { readonly id: string }, context: Context) => context.read().event.load(id),
   id: (row: LoggedEvent) => eventId(row.key),
-  cursor: (row: LoggedEvent, _: unknown, { cursors }: Context) => cursors.encode(row.seq, row.occurred_at),
+  cursor: (row: LoggedEvent, _: unknown, { cursors }: Context) => cursors.of(row),
   family: (row: LoggedEvent) => toWord(EVENT_FAMILIES, row.family, 'SYSTEM'),
   severity: (row: LoggedEvent) => SEVERITIES[row.severity] ?? 'INFO',
   occurredAt: (row: LoggedEvent) => row.occurred_at,
