@@ -1,4 +1,12 @@
-import type { DevicePage, DeviceRef, InboundMessage, LiveDevice, LivePlatform, SiteDraft } from './model.ts';
+import type {
+  CustomEventDraft,
+  DevicePage,
+  DeviceRef,
+  InboundMessage,
+  LiveDevice,
+  LivePlatform,
+  SiteDraft,
+} from './model.ts';
 import type { SignatureProfile } from '../schema/words.ts';
 
 /** One named step of a credential test. Those after a FAIL are SKIPPED. */
@@ -77,6 +85,14 @@ export interface Adapter {
   /** For platforms with a webhook API: tells it where to deliver. Idempotent for the same url. */
   registerWebhook?(target: WebhookTarget, signal: AbortSignal): Promise<WebhookRegistration>;
   unregisterWebhook?(nativeId: string, signal: AbortSignal): Promise<void>;
+
+  /**
+   * For platforms that take events of others: creates one at a device, usually a camera, so that it stands in the
+   * platform's own timeline. Passes the metadata on as it is.
+   *
+   * @throws AdapterError; what waiting can help is tried again with the same `idempotencyKey`
+   */
+  createCustomEvent?(ref: DeviceRef, event: CustomEventDraft, signal: AbortSignal): Promise<void>;
 
   /** Gives back sockets and tokens. */
   close(): Promise<void>;

@@ -2,7 +2,7 @@ import type { ZodType } from 'zod';
 import type { Logger } from 'pino';
 import type { SignatureProfile } from '../schema/words.ts';
 import type { Adapter } from './adapter.ts';
-import type { DecodeContext, EventDraft, InboundMessage } from './model.ts';
+import type { DecodeContext, EventDraft, InboundMessage, InventoryDelivery } from './model.ts';
 import type { HttpClientFactory } from './http/http-client.ts';
 import type { SimulatorModule } from './simulator.ts';
 
@@ -40,6 +40,8 @@ export interface AdapterOptions<Settings> {
 export interface IngestTraits {
   readonly webhooks: boolean;
   readonly listens: boolean;
+  /** What `listen` yields is found by asking: the platform cannot push, and its silence means nothing. Default false. */
+  readonly listensByAsking?: boolean;
   /** Status can be had by asking: poll alone, or as a fallback when push is silent. */
   readonly polls: boolean;
   /** How long a pushing platform may be silent before we poll. Default for its integrations; settings may override. */
@@ -53,6 +55,13 @@ export interface IngestTraits {
    * a complete listing is a word on every device.
    */
   readonly staleAfterMs?: number;
+  /**
+   * Nothing can be asked of the other side: it pushes its inventory, too (see `decodeInventory`). There are no scheduled
+   * syncs, no polling and no live reads then.
+   */
+  readonly pushOnly?: boolean;
+  /** Webhook bodies may come compressed with gzip; the signature is over the bytes as sent. */
+  readonly acceptsGzip?: boolean;
 }
 
 /** One vendor: a folder, this declaration, and one line in subgraphs/index.ts. */
@@ -73,6 +82,12 @@ export interface Vendor<Settings = unknown> {
   createAdapter(options: AdapterOptions<Settings>): Adapter;
   /** Pure. @throws DecodeError */
   decode(message: InboundMessage, context: DecodeContext): readonly EventDraft[];
+  /**
+   * For platforms that push their inventory. Pure. @returns null when the delivery is no inventory: `decode` is asked then
+   *
+   * @throws DecodeError
+   */
+  decodeInventory?(message: InboundMessage, context: DecodeContext): InventoryDelivery | null;
   /** Field resolvers for the vendor's extra fields, where `extras` does not carry them as they are. */
   readonly resolvers?: Readonly<Record<string, Readonly<Record<string, (parent: never, args: never) => unknown>>>>;
   readonly simulator: () => Promise<SimulatorModule>;

@@ -1,6 +1,7 @@
 import type {
   AccessOutcome,
   DeviceCapability,
+  DeviceRelation,
   DeviceState,
   DeviceType,
   EventFamily,
@@ -51,6 +52,20 @@ export interface TelemetryDraft {
   readonly storageFreePercent?: number;
 }
 
+/**
+ * Another device that belongs to this one, of any integration of the same org. It is looked up whenever it is asked for:
+ * the other one may be listed later, by another platform. A name that several devices answer to links none of them.
+ */
+export interface DeviceLinkDraft {
+  /** WATCHES: this device sees the other one. WATCHED_BY: the other one, usually a camera, sees this one. */
+  readonly relation: DeviceRelation;
+  /** The integration that knows the other one; null: any of the org. */
+  readonly integrationId: string | null;
+  /** Of its external id, for example `vxg:device-id`; null: `value` is its native id. */
+  readonly namespace: string | null;
+  readonly value: string;
+}
+
 /** A device as an inventory listing tells it. */
 export interface DeviceDraft {
   /** Unique within the integration, stable over rename and address change. */
@@ -82,6 +97,7 @@ export interface DeviceDraft {
   readonly endOfSupportAt?: Date | null;
   readonly capabilities?: readonly DeviceCapability[];
   readonly tags?: readonly string[];
+  readonly links?: readonly DeviceLinkDraft[];
 }
 
 /** One page of an inventory listing. */
@@ -138,6 +154,41 @@ export interface DecodeContext {
   readonly profile: SignatureProfile | null;
 }
 
+/** An inventory that came in a delivery: a whole list, or a part of one. */
+export interface InventoryDelivery {
+  readonly devices: readonly DeviceDraft[];
+  /** Devices that could not be read, with the reason: the list they stand in is then no complete one. */
+  readonly rejected: readonly { readonly nativeId: string | null; readonly reason: string }[];
+  /**
+   * Which part of which list it is: parts 1 to `parts` of one `id` together are everything there is. Null: devices that
+   * belong to no complete list. Only what is missing from complete lists is ever removed.
+   */
+  readonly list: { readonly id: string; readonly part: number; readonly parts: number } | null;
+}
+
+/** An event of another device, to be created at a platform for one of its devices. */
+export interface CustomEventDraft {
+  /**
+   * The same in every attempt. A platform that keeps ids of others gets it, so that nothing is created twice; where it
+   * cannot, `isRepeat` says when to look first.
+   */
+  readonly idempotencyKey: string;
+  /** An attempt before this one ended without a word on whether it worked. */
+  readonly isRepeat: boolean;
+  /** Ours: `evt_…`. */
+  readonly eventId: string;
+  readonly family: EventFamily;
+  /** Stable dotted name of ours, for example `sensor.motion`. */
+  readonly type: string;
+  readonly severity: Severity;
+  readonly occurredAt: Date;
+  readonly summary: string;
+  /** The device that it happened at, usually a sensor. */
+  readonly source: { readonly deviceId: string; readonly name: string; readonly type: DeviceType };
+  /** As the source sent it, unchanged: what its event had in `details.metadata`, else all its details. */
+  readonly metadata: unknown;
+}
+
 /** An event as a vendor's decoder understood it. */
 export interface EventDraft {
   /** The vendor's own id; null when it sends none: the content then makes the event's identity. */
@@ -176,6 +227,8 @@ export interface MediaDraft {
 
 /** The attributes of an event's family; all optional, absent means the platform did not tell. */
 export interface EventDetails {
+  /** Its local time came twice that day, or never: summer time ended or began (see local-time.ts). */
+  readonly localTime?: 'AMBIGUOUS' | 'SKIPPED';
   readonly zone?: string;
   readonly actors?: readonly { readonly kind: string; readonly confidence: number | null }[];
   readonly siaCode?: string;

@@ -114,6 +114,12 @@ export const DEVICE_CAPABILITIES = [
 ] as const;
 export type DeviceCapability = (typeof DEVICE_CAPABILITIES)[number];
 
+export const DEVICE_RELATIONS = ['WATCHES', 'WATCHED_BY'] as const;
+export type DeviceRelation = (typeof DEVICE_RELATIONS)[number];
+
+export const COVERAGE_MODES = ['PUSH', 'POLL_ONLY', 'NONE'] as const;
+export type CoverageMode = (typeof COVERAGE_MODES)[number];
+
 export const SYNC_STATES = ['RUNNING', 'SUCCEEDED', 'PARTIAL', 'FAILED'] as const;
 export type SyncState = (typeof SYNC_STATES)[number];
 
