@@ -98,10 +98,12 @@ export async function insertDevices(
   statusOf: (record: DeviceRecord) => FirstStatus,
 ): Promise<void> {
   if (devices.length === 0) return;
+  // In order of id, which is a hash: the indexes that begin with it are walked once and not jumped about in.
+  const sorted = devices.toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1));
   await context.db.bulkInsert(tx, {
     table: 'devices',
     columns: [...IDENTITY, ...LISTED.map(({ name }) => name), ...STATUS],
-    rows: devices.map((device) => {
+    rows: sorted.map((device) => {
       const row = listed(context, device);
       const status = statusOf(device.record);
       return [
@@ -111,7 +113,7 @@ export async function insertDevices(
       ];
     }),
   });
-  const records = devices.map(({ record }) => record);
+  const records = sorted.map(({ record }) => record);
   await insertMacs(tx, context, records);
   await insertTags(tx, context, records);
   await insertExternalIds(tx, context, records);

@@ -15,6 +15,7 @@ import {
   until,
 } from '../integrations/testing.ts';
 import { createSyncEngine, type SyncEngine } from './engine.ts';
+import { BASELINE_CHUNK_DEVICES } from './read-inventory.ts';
 
 eachEngine('sync', (open) => {
   let db: Database;
@@ -118,6 +119,22 @@ eachEngine('sync', (open) => {
     }));
     expect(await stored()).toEqual(moved);
     expect(await changes()).toHaveLength(2);
+  });
+
+  it('takes inventories of several chunks', async () => {
+    const count = BASELINE_CHUNK_DEVICES + 100;
+    const list = (firmware: string) =>
+      Array.from({ length: count }, (_, at) => device(`d${at}`, { firmware, tags: ['x'] }));
+    platform.pageSize = 300;
+    platform.devices = list('1');
+    expect(await sync()).toMatchObject({ state: 'SUCCEEDED', listed: count, added: count });
+    await parts.clock.advance(1_000);
+    expect(await sync()).toMatchObject({ state: 'SUCCEEDED', listed: count, added: 0, updated: 0 });
+    expect((await stored()).every((row) => row.state_observed_at === TEST_NOW + 1_000)).toBe(true);
+    platform.devices = list('2');
+    expect(await sync()).toMatchObject({ state: 'SUCCEEDED', updated: count });
+    expect((await stored()).every(({ firmware }) => firmware === '2')).toBe(true);
+    expect(await changes()).toHaveLength(2 * count);
   });
 
   it('records which fields changed, before and after', async () => {

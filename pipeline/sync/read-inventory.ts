@@ -5,8 +5,10 @@ import { asAdapterError, platformUserError, userError } from '../integrations/us
 import { type DeviceRecord, type ListingContext, refusal, toRecord } from './device-record.ts';
 import { boundedPages } from './listing.ts';
 
-/** Devices written together: long enough to be fast, short enough that nobody waits for the database. */
+/** Devices written together: enough to be fast, few enough that other writers wait some ten milliseconds at most. */
 export const CHUNK_DEVICES = 1_000;
+/** Devices written together while nothing is known yet: every index page is touched by each chunk, so fewer are faster. */
+export const BASELINE_CHUNK_DEVICES = 2_000;
 /** Entries of one listing, repeated ones included. Beyond it something pages in circles. */
 export const MAX_LISTED = 200_000;
 /** Pages of one listing: a platform that pages one by one may, one that never ends may not. */
@@ -37,6 +39,7 @@ export async function readInventory(
   adapter: Adapter,
   context: ListingContext,
   signal: AbortSignal,
+  chunkDevices: number,
   write: (records: readonly DeviceRecord[], listed: number) => Promise<void>,
 ): Promise<Reading> {
   const listed = new Set<string>();
@@ -87,7 +90,7 @@ export async function readInventory(
         }
         listed.add(record.id);
         chunk.push(record);
-        if (chunk.length >= CHUNK_DEVICES) await flush();
+        if (chunk.length >= chunkDevices) await flush();
       }
       if (listed.size + repeated + rejected > MAX_LISTED || pages > MAX_PAGES) {
         throw new AdapterError('TOO_LARGE', `The inventory has more than ${MAX_LISTED} entries or ${MAX_PAGES} pages`);

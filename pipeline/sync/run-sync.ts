@@ -10,7 +10,7 @@ import { platformUserError, userError } from '../integrations/user-errors.ts';
 import { type EventWriter, ringForEvents } from '../process/event-writer.ts';
 import { applyChunk, type ChunkContext } from './apply-chunk.ts';
 import type { DeviceRecord } from './device-record.ts';
-import { type Reading, readInventory } from './read-inventory.ts';
+import { BASELINE_CHUNK_DEVICES, CHUNK_DEVICES, type Reading, readInventory } from './read-inventory.ts';
 import { applyAbsences } from './removals.ts';
 import { finishRun, noteProgress, type Progress } from './runs.ts';
 
@@ -53,6 +53,7 @@ export async function runSync(
   const { db, leases, logger } = deps;
   const startedAt = deps.now();
   const isBaseline = !(await hasDevices(db, run.integration_id));
+  const chunkDevices = isBaseline ? BASELINE_CHUNK_DEVICES : CHUNK_DEVICES;
   let progress = NOTHING;
 
   const owned = <T>(job: (tx: Tx) => Promise<T>): Promise<T> =>
@@ -65,7 +66,7 @@ export async function runSync(
     try {
       return await deps.runtime.use(run.integration_id, async ({ adapter, integration }) => {
         const listing = { integrationId: integration.id, vendor: integration.vendor, startedAt };
-        const reading = await readInventory(adapter, listing, signal, async (records, listed) => {
+        const reading = await readInventory(adapter, listing, signal, chunkDevices, async (records, listed) => {
           progress = await writeChunk(chunkContext(integration), records, listed);
         });
         return { reading, integration };
