@@ -8,6 +8,7 @@ import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DeviceRecord, ListedClaim } from './device-record.ts';
 import { type FieldChange, fieldChanges, siteChange, zoneChange } from './field-changes.ts';
 import { type Change, writeChanges } from './changes.ts';
+import { insertLinks, replaceLinks } from './device-links.ts';
 import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
 import { healthDraft, judge, type Refresh, refreshStatus, telemetryText } from './listed-status.ts';
 import { inventoryDraft } from './inventory-events.ts';
@@ -140,6 +141,16 @@ export async function applyChunk(
       const row = full.get(record.id);
       return row === undefined ? [] : [{ record, before: row }];
     }),
+  );
+  await insertLinks(
+    tx,
+    context,
+    added.map(({ record }) => record),
+  );
+  await replaceLinks(
+    tx,
+    context,
+    touched.filter(({ sameContent }) => !sameContent).map(({ device: { record } }) => record),
   );
   await refreshStatus(tx, context.db.engine, refreshes);
   await writeChanges(tx, context, changes);

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
-import type { DeviceDraft, TelemetryDraft } from '../../adapter-kit/model.ts';
+import type { DeviceDraft, DeviceLinkDraft, TelemetryDraft } from '../../adapter-kit/model.ts';
 import { normalizeMac } from '../../schema/scalars.ts';
-import type { DeviceState, StatusReason, ZoneKind } from '../../schema/words.ts';
+import type { DeviceRelation, DeviceState, StatusReason, ZoneKind } from '../../schema/words.ts';
 import { deviceId } from '../../storage/ids.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
 
@@ -48,6 +48,14 @@ export interface ListedClaim {
   readonly observedAt: number;
 }
 
+/** How the device names another one; empty where the draft had null (see `DeviceLinkDraft`). */
+export interface ListedLink {
+  readonly relation: DeviceRelation;
+  readonly integrationId: string;
+  readonly namespace: string;
+  readonly value: string;
+}
+
 /** One device of a listing, in the store's words. */
 export interface DeviceRecord {
   readonly id: string;
@@ -55,6 +63,7 @@ export interface DeviceRecord {
   readonly macs: readonly string[];
   readonly tags: readonly string[];
   readonly externalIds: readonly { readonly namespace: string; readonly value: string }[];
+  readonly links: readonly ListedLink[];
   readonly zone: { readonly name: string; readonly kind: ZoneKind } | null;
   readonly claim: ListedClaim | null;
   readonly telemetry: TelemetryDraft | null;
@@ -123,6 +132,7 @@ export function toRecord(draft: DeviceDraft, { integrationId, vendor, startedAt 
       return namespace === null || value === null ? [] : [{ namespace, value }];
     }),
   ].slice(0, MAX_LIST);
+  const links = linksOf(draft.links ?? []);
   const zoneName = clean(draft.zone?.name);
   const zone = zoneName === null || !draft.zone ? null : { name: zoneName, kind: draft.zone.kind };
   const parent = draft.parentNativeId ?? null;
@@ -157,17 +167,39 @@ export function toRecord(draft: DeviceDraft, { integrationId, vendor, startedAt 
     id: deviceId(integrationId, draft.nativeId),
     columns: {
       ...content,
-      content_hash: hash('sha256', JSON.stringify([Object.values(content), externalIds, zone]), 'base64url'),
+      // Most devices name no other, and theirs must not look changed because others do.
+      content_hash: hash(
+        'sha256',
+        JSON.stringify([Object.values(content), externalIds, zone, ...(links.length === 0 ? [] : [links])]),
+        'base64url',
+      ),
       search_text: search,
     },
     macs,
     tags,
     externalIds,
+    links,
     zone,
     claim: toClaim(draft, startedAt),
     telemetry: draft.telemetry ?? null,
     lastSeenAt: instant(draft.lastSeenAt),
   };
+}
+
+function linksOf(drafts: readonly DeviceLinkDraft[]): readonly ListedLink[] {
+  const links = new Map<string, ListedLink>();
+  for (const { relation, integrationId, namespace, value } of drafts) {
+    const named = clean(value);
+    if (named === null || links.size >= MAX_LIST) continue;
+    const link = {
+      relation,
+      integrationId: clean(integrationId) ?? '',
+      namespace: clean(namespace) ?? '',
+      value: named,
+    };
+    links.set(JSON.stringify(Object.values(link)), link);
+  }
+  return [...links].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, link]) => link);
 }
 
 function toClaim({ status }: DeviceDraft, startedAt: number): ListedClaim | null {
