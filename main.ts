@@ -22,6 +22,7 @@ import { createIntegrationWorkers } from './pipeline/integrations/workers.ts';
 import { createVendorHost } from './pipeline/live/vendor-host.ts';
 import { createEventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
+import { createRetention } from './pipeline/process/retention.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
@@ -99,6 +100,8 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const deadLetters = createDeadLetters({ db, processor });
   const tail = createLogTail({ db, logger });
   parts.defer(() => tail.stop());
+  const retention = createRetention({ db, logger, now });
+  parts.defer(() => retention.stop());
   parts.defer(() => processor.stop());
 
   const sync = createSyncEngine({
@@ -186,6 +189,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   await tail.start();
   processor.start();
   workers.start();
+  retention.start();
   logger.info(
     { url, engine: db.engine, durability: 'fsync', vendors: vendors.map(({ slug }) => slug) },
     'Convergraph is up',

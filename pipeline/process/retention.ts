@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Database, Tx } from '../../storage/database.ts';
 import { trimEvents } from '../../storage/event-log.ts';
 import { trimCounters, trimDedupe, trimInbox } from '../../storage/event-log-retention.ts';
+import { pruneInventoryChanges } from '../../storage/inventory-store-changes.ts';
 import { DEDUPE_DAYS } from './event-key.ts';
 
 const DAY_MS = 86_400_000;
@@ -21,6 +22,8 @@ export interface RetentionDays {
   readonly deadLetters?: number;
   /** Deliveries that became events, verbatim. Default 7. */
   readonly deliveries?: number;
+  /** Changes of the inventory; a cursor from before then is told to start over. Default 400. */
+  readonly inventoryChanges?: number;
 }
 
 export interface Retention {
@@ -41,7 +44,7 @@ export interface RetentionDeps {
 
 /** Keeps the store from growing for ever. Several processes may run one; what is gone is gone once. */
 export function createRetention({ db, logger, now = Date.now, days = {} }: RetentionDeps): Retention {
-  const { events = 90, deadLetters = 30, deliveries = 7 } = days;
+  const { events = 90, deadLetters = 30, deliveries = 7, inventoryChanges = 400 } = days;
   let timer: NodeJS.Timeout | null = null;
   let running: Promise<unknown> | null = null;
   let isStopped = false;
@@ -68,6 +71,7 @@ export function createRetention({ db, logger, now = Date.now, days = {} }: Reten
       await repeat((tx) => trimInbox(tx, 'DEAD', before(deadLetters), CHUNK)),
       await repeat((tx) => trimInbox(tx, 'REFUSED', before(deadLetters), CHUNK)),
       await repeat((tx) => trimEvents(tx, before(events), CHUNK)),
+      await pruneInventoryChanges(db, before(inventoryChanges)),
       await db.write((tx) => trimCounters(tx, Math.floor(before(events) / HOUR_MS))),
     ];
     return counts.reduce((sum, count) => sum + count, 0);
