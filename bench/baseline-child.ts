@@ -1,0 +1,74 @@
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { answerCalls } from './child.ts';
+
+// The least that a server can do: the same bytes, the same proof, the same broadcast, and nothing else.
+
+let server: Server | null = null;
+let sockets: WebSocketServer | null = null;
+
+function listen(listener: RequestListener): Promise<number> {
+  const made = createServer(listener);
+  server = made;
+  return new Promise((resolve) => {
+    made.listen(0, '127.0.0.1', () => {
+      const address = made.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : 0);
+    });
+  });
+}
+
+const calls = {
+  /** Answers every request with this text, once its body has arrived. */
+  bytes(text: string): Promise<number> {
+    const body = Buffer.from(text);
+    return listen((request, response) => {
+      request.on('data', () => undefined);
+      request.on('end', () => {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-length': body.length }).end(body);
+      });
+    });
+  },
+
+  /** Checks the HMAC of every body, and keeps nothing. */
+  hmac(secret: string): Promise<number> {
+    const key = createSecretKey(Buffer.from(secret));
+    return listen((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const expected = createHmac('sha256', key).update(Buffer.concat(chunks)).digest();
+        const offered = Buffer.from(String(request.headers['x-webhook-signature']).slice('sha256='.length), 'hex');
+        const isAuthentic = offered.length === expected.length && timingSafeEqual(expected, offered);
+        response.writeHead(isAuthentic ? 202 : 401, { 'content-length': 2 }).end('{}');
+      });
+    });
+  },
+
+  /** Takes WebSockets, says hello to each, and waits to broadcast. */
+  async sockets(): Promise<number> {
+    const port = await listen((_, response) => response.end());
+    sockets = new WebSocketServer({ server: server as Server, perMessageDeflate: false });
+    sockets.on('connection', (socket) => socket.send('{"type":"connection_ack"}'));
+    return port;
+  },
+
+  /** Sends the text to every client, `times` times, giving the sockets their turn in between. */
+  async broadcast({ text, times }: { readonly text: string; readonly times: number }): Promise<void> {
+    const clients: readonly WebSocket[] = [...(sockets?.clients ?? [])];
+    const bytes = Buffer.from(text);
+    for (let time = 0; time < times; time++) {
+      for (const client of clients) client.send(bytes, { binary: false });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  },
+};
+
+export type BaselineCalls = typeof calls;
+
+answerCalls(calls, () => {
+  sockets?.close();
+  server?.close();
+  server?.closeAllConnections();
+});

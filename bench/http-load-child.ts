@@ -1,0 +1,169 @@
+import { createHmac, randomUUID } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
+import { median } from './measure.ts';
+import { answerCalls } from './child.ts';
+
+// A load generator that costs little itself: prepared bytes out, answers counted, each connection one request at a time.
+
+export interface LoadResult {
+  readonly answers: number;
+  /** Whatever was not the expected status, or a GraphQL answer with errors. */
+  readonly bad: number;
+  readonly ms: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+export interface LoadOptions {
+  readonly port: number;
+  readonly connections: number;
+  /** Stops after so many milliseconds; null: when every request was answered once. */
+  readonly ms: number | null;
+}
+
+let requests: readonly Buffer[] = [];
+let nextRequest = 0;
+/** Devices change to and fro from one preparation to the next. */
+let round = 0;
+
+function httpRequest(path: string, headers: Readonly<Record<string, string>>, body: string): Buffer {
+  const head = Object.entries({ host: 'bench', 'content-type': 'application/json', ...headers })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+  return Buffer.from(`POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+}
+
+const STATUS_AT = 'HTTP/1.1 '.length;
+const HEAD_END = Buffer.from('\r\n\r\n');
+const DATA_FIRST = Buffer.from('{"data"');
+const ERRORS_FIRST = Buffer.from('{"errors"');
+
+/** Length of the whole answer; null while its head is not complete. */
+function answerLength(bytes: Buffer): { readonly headLength: number; readonly total: number } | null {
+  const end = bytes.indexOf(HEAD_END);
+  if (end === -1) return null;
+  const length = /content-length: (\d+)/i.exec(bytes.toString('latin1', 0, end))?.[1];
+  if (length === undefined) throw new Error('an answer without content-length');
+  const headLength = end + HEAD_END.length;
+  return { headLength, total: headLength + Number(length) };
+}
+
+function isGood(bytes: Buffer, headLength: number): boolean {
+  if (bytes[STATUS_AT] !== 0x32) return false;
+  const start = bytes.subarray(headLength, headLength + ERRORS_FIRST.length);
+  return !start.equals(ERRORS_FIRST) || start.subarray(0, DATA_FIRST.length).equals(DATA_FIRST);
+}
+
+async function run({ port, connections, ms }: LoadOptions): Promise<LoadResult> {
+  const times: number[] = [];
+  let bad = 0;
+  const isOver = (): boolean => (ms === null ? nextRequest >= requests.length : performance.now() - startedAt >= ms);
+  if (ms === null) nextRequest = 0;
+
+  function drive(socket: Socket): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let parts: Buffer[] = [];
+      let received = 0;
+      let expected: ReturnType<typeof answerLength> = null;
+      let sentAt = 0;
+      const send = (): void => {
+        if (isOver()) {
+          socket.end();
+          resolve();
+          return;
+        }
+        sentAt = performance.now();
+        socket.write(requests[nextRequest++ % requests.length] ?? Buffer.alloc(0));
+      };
+      socket.on('error', reject);
+      socket.on('data', (chunk) => {
+        parts.push(chunk);
+        received += chunk.length;
+        if (expected === null) {
+          parts = [Buffer.concat(parts)];
+          expected = answerLength(parts[0] ?? chunk);
+        }
+        if (expected === null || received < expected.total) return;
+        times.push(performance.now() - sentAt);
+        if (!isGood(parts[0] ?? chunk, expected.headLength)) bad += 1;
+        parts = [];
+        received = 0;
+        expected = null;
+        send();
+      });
+      send();
+    });
+  }
+
+  const sockets = await Promise.all(
+    Array.from(
+      { length: connections },
+      () =>
+        new Promise<Socket>((resolve, reject) => {
+          const socket = connect({ port, host: '127.0.0.1', noDelay: true }, () => resolve(socket));
+          socket.once('error', reject);
+        }),
+    ),
+  );
+  const startedAt = performance.now();
+  await Promise.all(sockets.map(drive));
+  const took = performance.now() - startedAt;
+  const sorted = Float64Array.from(times).sort();
+  return {
+    answers: times.length,
+    bad,
+    ms: took,
+    p50Ms: median([...sorted]),
+    p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
+  };
+}
+
+const calls = {
+  /** Every body is one request; load begins at the first of them. */
+  prepare({ path, headers, bodies }: { path: string; headers: Record<string, string>; bodies: readonly string[] }): void {
+    requests = bodies.map((body) => httpRequest(path, headers, body));
+    nextRequest = 0;
+  },
+
+  /**
+   * Deliveries in the vendor contract's words, each its own event, signed in advance as profile CONTRACT_V1 says.
+   *
+   * @param bytes length of each body
+   */
+  prepareDeliveries(options: {
+    readonly path: string;
+    readonly secret: string;
+    readonly count: number;
+    readonly bytes: number;
+    readonly accountId: string;
+    readonly devices: readonly { readonly nativeId: string; readonly siteId: string }[];
+  }): void {
+    const now = Date.now();
+    round += 1;
+    const timestamp = String(Math.floor(now / 1_000));
+    requests = Array.from({ length: options.count }, (_, number) => {
+      const device = options.devices[number % options.devices.length];
+      const event = {
+        event_id: randomUUID(),
+        event_type: 'health',
+        device_id: device?.nativeId,
+        timestamp: new Date(now).toISOString(),
+        account_id: options.accountId,
+        site_id: device?.siteId,
+        data: { status: Math.floor(number / options.devices.length) % 2 === round % 2 ? 'offline' : 'online', note: '' },
+      };
+      event.data.note = 'x'.repeat(Math.max(0, options.bytes - JSON.stringify(event).length));
+      const body = JSON.stringify(event);
+      const mac = createHmac('sha256', options.secret).update(body).digest('hex');
+      const headers = { 'x-webhook-signature': `sha256=${mac}`, 'x-webhook-timestamp': timestamp };
+      return httpRequest(options.path, headers, body);
+    });
+    nextRequest = 0;
+  },
+
+  run,
+};
+
+export type HttpLoadCalls = typeof calls;
+
+answerCalls(calls);

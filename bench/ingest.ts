@@ -1,0 +1,162 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import type { BaselineCalls } from './baseline-child.ts';
+import { type Child, startChild } from './child.ts';
+import type { HttpLoadCalls } from './http-load-child.ts';
+import type { IntakeCalls } from './intake-child.ts';
+import { median, roundsOf, until } from './measure.ts';
+import { listedBy, memoryPlatforms } from './memory-platform.ts';
+import type { ProductCalls } from './product-child.ts';
+import { count, type PartResult } from './report.ts';
+
+const TARGET = 8_000;
+const DEVICES = 2_000;
+const CONNECTIONS = 64;
+const BODY_BYTES = 1_024;
+const WARM_UP = 8_000;
+const DELIVERIES = 24_000;
+const ROUNDS = 3;
+
+interface Contestant {
+  readonly name: 'intake' | 'product' | 'hmac';
+  readonly port: number;
+  readonly child: Pick<Child<BaselineCalls>, 'cpuMs'>;
+}
+
+interface Measured {
+  readonly perSecond: number;
+  readonly perCpuSecond: number;
+  readonly p99Ms: number;
+  /** Of the product: events made per CPU second and per second while nothing else was to do. */
+  readonly backlog?: { readonly perCpuSecond: number; readonly perSecond: number };
+}
+
+/** A look into the store from outside: the server that is measured does nothing for it. */
+function openCounts(file: string) {
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
+  const one = (sql: string): (() => number) => {
+    const statement = db.prepare(sql);
+    return () => Number(Object(statement.get()).n);
+  };
+  return {
+    pending: one("select count(*) as n from inbox where status = 'PENDING'"),
+    unusable: one("select count(*) as n from inbox where status = 'DEAD'"),
+    stored: one('select count(*) as n from inbox'),
+    events: one("select count(*) as n from events where origin = 'WEBHOOK'"),
+    close: () => db.close(),
+  };
+}
+
+/** Signed deliveries of 1 KB until they are durable, and what becomes of them. */
+export async function benchIngest(): Promise<PartResult> {
+  const dir = mkdtempSync(join(tmpdir(), 'convergraph-bench-'));
+  const load = startChild<HttpLoadCalls>('http-load-child.ts', 1);
+  const product = startChild<ProductCalls>('product-child.ts', 0);
+  const intake = startChild<IntakeCalls>('intake-child.ts', 0);
+  const hmac = startChild<BaselineCalls>('baseline-child.ts', 0);
+  try {
+    const [platform] = memoryPlatforms(DEVICES, 1);
+    if (platform === undefined) throw new Error('there is no platform');
+    const seeding = startChild<ProductCalls>('product-child.ts', 0);
+    await seeding.call('start', { dir: join(dir, 'product'), platforms: 'memory' });
+    const { integrations } = await seeding.call('fill', [platform]);
+    await seeding.stop();
+    cpSync(join(dir, 'product'), join(dir, 'intake'), { recursive: true });
+    const [integration] = integrations;
+    const secret = integration?.webhookSecret ?? '';
+    const path = `/webhooks/${integration?.id}`;
+
+    const { url } = await product.call('start', { dir: join(dir, 'product'), platforms: 'memory' });
+    const intakeUrl = await intake.call('start', { dir: join(dir, 'intake'), platforms: 'memory' });
+    const contestants: Contestant[] = [
+      { name: 'intake', port: Number(new URL(intakeUrl).port), child: intake },
+      { name: 'product', port: Number(new URL(url).port), child: product },
+      { name: 'hmac', port: await hmac.call('hmac', secret), child: hmac },
+    ];
+    const counts = openCounts(join(dir, 'product', 'convergraph.db'));
+    const sent = { intake: 0, product: 0, hmac: 0 };
+    const measured = { intake: [] as Measured[], product: [] as Measured[], hmac: [] as Measured[] };
+
+    const once = async ({ name, port, child }: Contestant, deliveries: number): Promise<Measured> => {
+      await load.call('prepareDeliveries', {
+        path,
+        secret,
+        count: deliveries,
+        bytes: BODY_BYTES,
+        ...listedBy(platform),
+      });
+      const startedAt = await child.cpuMs();
+      const { answers, bad, ms, p99Ms } = await load.call('run', { port, connections: CONNECTIONS, ms: null });
+      const acknowledgedAt = await child.cpuMs();
+      if (bad > 0 || answers !== deliveries) throw new Error(`${bad} of ${answers} deliveries to ${name} were refused`);
+      sent[name] += answers;
+      const own = {
+        perSecond: (answers / ms) * 1_000,
+        perCpuSecond: (answers / (acknowledgedAt - startedAt)) * 1_000,
+        p99Ms,
+      };
+      if (name !== 'product') return own;
+      const waiting = counts.pending();
+      const drainingSince = performance.now();
+      await until('every delivery is processed', () => (counts.pending() === 0 ? true : null));
+      const drainMs = performance.now() - drainingSince;
+      const drainCpuMs = (await child.cpuMs()) - acknowledgedAt;
+      const backlog = { perCpuSecond: (waiting / drainCpuMs) * 1_000, perSecond: (waiting / drainMs) * 1_000 };
+      return { ...own, backlog };
+    };
+    for (const contestant of contestants) await once(contestant, WARM_UP);
+    for (const contestant of roundsOf(contestants, ROUNDS)) {
+      measured[contestant.name].push(await once(contestant, DELIVERIES));
+    }
+    const events = counts.events();
+    const unusable = counts.unusable();
+    counts.close();
+    const intakeCounts = openCounts(join(dir, 'intake', 'convergraph.db'));
+    const stored = intakeCounts.stored();
+    intakeCounts.close();
+
+    const of = (all: readonly Measured[], read: (each: Measured) => number): number => median(all.map(read));
+    const perCpu = (name: Contestant['name']): number => of(measured[name], ({ perCpuSecond }) => perCpuSecond);
+    const rates = (name: Contestant['name']): string =>
+      `${count(perCpu(name))} per CPU second, ${count(of(measured[name], ({ perSecond }) => perSecond))}/s, p99 ${of(measured[name], ({ p99Ms }) => p99Ms).toFixed(1)} ms`;
+    const ratio = (name: 'intake' | 'product'): number =>
+      median(measured[name].map(({ perCpuSecond }, at) => perCpuSecond / (measured.hmac[at]?.perCpuSecond ?? Number.NaN)));
+    const isNothingLost = events === sent.product && stored === sent.intake && unusable === 0;
+    return {
+      title: 'Signed webhook ingest',
+      figures: [
+        {
+          what: 'delivery to durable acknowledgement',
+          value: rates('intake'),
+          baseline: rates('hmac'),
+          ratio: ratio('intake'),
+          target: { text: `${count(TARGET)}/s per core`, isMet: perCpu('intake') >= TARGET },
+        },
+        {
+          what: 'the same while events are made of them in the same process',
+          value: rates('product'),
+          baseline: rates('hmac'),
+          ratio: ratio('product'),
+        },
+        {
+          what: 'backlog into events',
+          value: `${count(of(measured.product, ({ backlog }) => backlog?.perCpuSecond ?? Number.NaN))} per CPU second, ${count(of(measured.product, ({ backlog }) => backlog?.perSecond ?? Number.NaN))}/s`,
+        },
+        {
+          what: 'acknowledged, and events made of them',
+          value: `${count(sent.product)} and ${count(events)}`,
+          target: { text: 'none lost, none doubled', isMet: isNothingLost },
+        },
+      ],
+      notes: [
+        `Bodies of ${BODY_BYTES} bytes, each another event, signed in advance; ${CONNECTIONS} connections, one delivery at a time on each; SQLite with synchronous=FULL; ${ROUNDS} interleaved rounds of ${count(DELIVERIES)}, median.`,
+        'The baseline is node:http that checks the HMAC and keeps nothing. The first line is the front door with the inbox and no processing, as a gateway process runs it beside workers.',
+      ],
+    };
+  } finally {
+    await Promise.all([load.stop(), product.stop(), intake.stop(), hmac.stop()]);
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
