@@ -15,7 +15,6 @@ import {
   until,
 } from '../integrations/testing.ts';
 import { createSyncEngine, type SyncEngine } from './engine.ts';
-import { BASELINE_CHUNK_DEVICES } from './read-inventory.ts';
 
 eachEngine('sync', (open) => {
   let db: Database;
@@ -122,10 +121,11 @@ eachEngine('sync', (open) => {
   });
 
   it('takes inventories of several chunks', async () => {
-    const count = BASELINE_CHUNK_DEVICES + 100;
+    engine = createSyncEngine({ ...parts, chunks: { baseline: 40, usual: 30 } });
+    const count = 95;
     const list = (firmware: string) =>
       Array.from({ length: count }, (_, at) => device(`d${at}`, { firmware, tags: ['x'] }));
-    platform.pageSize = 300;
+    platform.pageSize = 7;
     platform.devices = list('1');
     expect(await sync()).toMatchObject({ state: 'SUCCEEDED', listed: count, added: count });
     await parts.clock.advance(1_000);

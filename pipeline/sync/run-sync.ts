@@ -21,6 +21,8 @@ export interface RunSyncDeps {
   readonly leases: Leases;
   readonly logger: Logger;
   readonly now: () => number;
+  /** Default BASELINE_CHUNK_DEVICES and CHUNK_DEVICES. */
+  readonly chunks?: { readonly baseline: number; readonly usual: number };
 }
 
 /** A run that has ended. */
@@ -53,7 +55,8 @@ export async function runSync(
   const { db, leases, logger } = deps;
   const startedAt = deps.now();
   const isBaseline = !(await hasDevices(db, run.integration_id));
-  const chunkDevices = isBaseline ? BASELINE_CHUNK_DEVICES : CHUNK_DEVICES;
+  const { baseline, usual } = deps.chunks ?? { baseline: BASELINE_CHUNK_DEVICES, usual: CHUNK_DEVICES };
+  const chunkDevices = isBaseline ? baseline : usual;
   let progress = NOTHING;
 
   const owned = <T>(job: (tx: Tx) => Promise<T>): Promise<T> =>
