@@ -27,6 +27,8 @@ it.each([
   ['ZoneKind', words.ZONE_KINDS],
   ['AccessOutcome', words.ACCESS_OUTCOMES],
   ['DeviceCapability', words.DEVICE_CAPABILITIES],
+  ['DeviceRelation', words.DEVICE_RELATIONS],
+  ['CoverageMode', words.COVERAGE_MODES],
   ['SyncState', words.SYNC_STATES],
   ['SyncTrigger', words.SYNC_TRIGGERS],
   ['InventoryChangeKind', words.INVENTORY_CHANGE_KINDS],

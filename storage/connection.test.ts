@@ -162,16 +162,14 @@ eachEngine('pages of devices', (openDb) => {
 
   it('of many parents are the same as those of each', async () => {
     const sites = ['site_1', 'site_2', 'site_3'];
-    const rows = sites
-      .slice(0, 2)
-      .flatMap((site_id, group) =>
-        Array.from({ length: 5 + group }, (_, index) =>
-          deviceRow(integration, `${site_id}-${index}`, {
-            site_id,
-            last_seen_at: index % 2 === 0 ? null : FIXTURE_AT + index,
-          }),
-        ),
-      );
+    const rows = sites.slice(0, 2).flatMap((site_id, group) =>
+      Array.from({ length: 5 + group }, (_, index) =>
+        deviceRow(integration, `${site_id}-${index}`, {
+          site_id,
+          last_seen_at: index % 2 === 0 ? null : FIXTURE_AT + index,
+        }),
+      ),
+    );
     const { store } = await open(openDb, rows);
     for (const order of ORDERS) {
       const args = { page: { first: 3, after: null }, order, filter: null, search: null };

@@ -13,7 +13,8 @@ export interface InventoryVendor {
   readonly slug: string;
   readonly enumValue: string;
   readonly name: string;
-  readonly ingest: Pick<IngestTraits, 'syncIntervalMs' | 'staleAfterMs'>;
+  readonly ingest: Pick<IngestTraits, 'syncIntervalMs' | 'staleAfterMs'> &
+    Partial<Pick<IngestTraits, 'webhooks' | 'listens' | 'polls'>>;
 }
 
 /** Syncs are jittered and take their time: only the second one that is missing means that the platform is silent. */

@@ -3,6 +3,8 @@ import { visibleAtSite, visibleInOrg, whollyVisibleIntegration } from './access-
 import { emptyPage, fetchFirstPages, fetchPage, type Ordering, type Page, type PageArgs } from './connection.ts';
 import type { CursorCodec } from './cursor.ts';
 import type { Database } from './database.ts';
+import { type DeviceLinkRow, readDeviceLinks } from './device-links.ts';
+import { type CoverageRow, readCoverage } from './inventory-store-coverage.ts';
 import { type InventoryChanges, type InventoryChangesArgs, readInventoryChanges } from './inventory-store-changes.ts';
 import { createInventoryLists, type InventoryLists } from './inventory-store-list.ts';
 import { createInventoryScope, type InventoryVendor } from './inventory-store-scope.ts';
@@ -30,6 +32,10 @@ export interface InventoryStore extends InventoryLists, SourceReader {
   deviceByExternalId(access: AccessScope, namespace: string, value: string): Promise<DeviceRow | null>;
   /** Of devices that the principal was shown. */
   externalIds(access: AccessScope, deviceIds: readonly string[]): Promise<readonly ExternalIdRow[]>;
+  /** Links whose both ends the principal may see, as told by `readDeviceLinks`. */
+  links(access: AccessScope, deviceIds: readonly string[]): Promise<readonly DeviceLinkRow[]>;
+  /** What we would hear of the devices of these sites, by site. */
+  coverage(access: AccessScope, siteIds: readonly string[]): Promise<readonly CoverageRow[]>;
   changes(access: AccessScope, args: InventoryChangesArgs): Promise<InventoryChanges>;
   /** Newest first, by integration. A principal that sees only some of an integration's sites sees no run of it. */
   syncRuns(
@@ -40,6 +46,13 @@ export interface InventoryStore extends InventoryLists, SourceReader {
   syncRunCounts(access: AccessScope, integrationIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Value of the API's Vendor enum for a slug in a row; OTHER when the vendor is not part of this deployment. */
   vendorValue(slug: string): string;
+}
+
+/** Ids in one statement: below the parameter limits of both engines. */
+const CHUNK = 5_000;
+
+function* inChunks<T>(values: readonly T[]): Generator<readonly T[]> {
+  for (let from = 0; from < values.length; from += CHUNK) yield values.slice(from, from + CHUNK);
 }
 
 const SYNC_RUNS_NEWEST_FIRST: Ordering<SyncRunRow> = {
@@ -110,6 +123,24 @@ export function createInventoryStore({ db, cursors, vendors, now }: InventorySto
         .orderBy('namespace')
         .orderBy('value')
         .execute(),
+
+    async links(access, deviceIds) {
+      const found = await readDeviceLinks(db.read, deviceIds);
+      const ends = [...new Set(found.flatMap((link) => [link.device_id, link.other_id]))];
+      const visible = new Set<string>();
+      for (const ids of inChunks(ends)) {
+        const rows = await db.read
+          .selectFrom('devices')
+          .select('id')
+          .where(visibleAtSite(access, 'devices'))
+          .where(isOneOf('devices.id', ids))
+          .execute();
+        for (const { id } of rows) visible.add(id);
+      }
+      return found.filter((link) => visible.has(link.device_id) && visible.has(link.other_id));
+    },
+
+    coverage: (access, siteIds) => readCoverage(db, vendors, access, siteIds),
 
     changes: (access, args) => readInventoryChanges(db, cursors, access, args),
 

@@ -1,5 +1,6 @@
 import type { Selectable } from 'kysely';
 import type {
+  CustomEventsTable,
   DevicesTable,
   EventsTable,
   ExternalIdsTable,
@@ -26,3 +27,4 @@ export type InventoryChangeRow = Selectable<InventoryChangesTable>;
 export type SyncRunRow = Selectable<SyncRunsTable>;
 export type InboxRow = Selectable<InboxTable>;
 export type EventRow = Selectable<EventsTable>;
+export type CustomEventRow = Selectable<CustomEventsTable>;

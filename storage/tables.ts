@@ -282,6 +282,59 @@ export interface LeasesTable {
   expires_at: number;
 }
 
+/**
+ * How a device names another one that belongs to it; looked up when it is asked for. `integration_id` empty: any of the
+ * org. `namespace` empty: `value` is a native id.
+ */
+export interface DeviceLinksTable {
+  device_id: string;
+  org_id: string;
+  relation: string;
+  integration_id: string;
+  namespace: string;
+  value: string;
+}
+
+/** Parts of a pushed inventory until all of them are there. `device_ids`: JSON list of our ids. */
+export interface InventoryPartsTable {
+  integration_id: string;
+  list_id: string;
+  part: number;
+  parts: number;
+  received_at: number;
+  device_ids: string;
+}
+
+/** Events to be created at other platforms: an outbox. `payload` is JSON of what the adapter gets. */
+export interface CustomEventsTable {
+  id: string;
+  org_id: string;
+  event_key: Uint8Array;
+  source_device_id: string;
+  target_device_id: string;
+  target_integration_id: string;
+  payload: string;
+  /** PENDING, DONE, FAILED. */
+  state: string;
+  attempts: number;
+  /** 1: an attempt was made of which nobody knows whether it worked. */
+  is_uncertain: number;
+  next_attempt_at: number;
+  error_code: string | null;
+  error_message: string | null;
+  created_at: number;
+  settled_at: number | null;
+}
+
+/** What we know of the clock of an integration's source; a row is written when it goes wrong, and when it is right again. */
+export interface SourceClocksTable {
+  integration_id: string;
+  /** Our clock minus its own. */
+  skew_ms: number;
+  is_off: number;
+  since: number;
+}
+
 export interface Tables {
   meta: MetaTable;
   sequence_heads: SequenceHeadsTable;
@@ -302,4 +355,8 @@ export interface Tables {
   dedupe: DedupeTable;
   events: EventsTable;
   leases: LeasesTable;
+  device_links: DeviceLinksTable;
+  inventory_parts: InventoryPartsTable;
+  custom_events: CustomEventsTable;
+  source_clocks: SourceClocksTable;
 }

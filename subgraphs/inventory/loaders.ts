@@ -1,5 +1,7 @@
 import type DataLoader from 'dataloader';
 import type { AccessScope } from '../../schema/principal.ts';
+import type { DeviceLinkRow } from '../../storage/device-links.ts';
+import type { CoverageRow } from '../../storage/inventory-store-coverage.ts';
 import type { PageArgs } from '../../storage/connection.ts';
 import type { InventoryStore } from '../../storage/inventory-store.ts';
 import type { InventoryChanges, InventoryChangesArgs } from '../../storage/inventory-store-changes.ts';
@@ -21,7 +23,9 @@ import type { DeviceListing, ListParent } from './model.ts';
 /** What one principal sees of the inventory, read in batches. */
 export interface InventoryLoaders {
   readonly device: DataLoader<string, DeviceRow | null>;
+  readonly coverage: DataLoader<string, CoverageRow[]>;
   readonly externalIds: DataLoader<string, ExternalIdRow[]>;
+  readonly links: DataLoader<string, DeviceLinkRow[]>;
   /** When the last complete listing of an integration began, in milliseconds. */
   readonly listedAt: DataLoader<string, number | undefined>;
   readonly orgHealth: DataLoader<string, HealthCounts>;
@@ -73,9 +77,17 @@ export function createInventoryLoaders(store: InventoryStore, access: AccessScop
 
   return {
     device: createRowLoader((ids) => store.devices(access, ids)),
+    coverage: createGroupLoader(
+      (ids) => store.coverage(access, ids),
+      (row) => row.siteId,
+    ),
     externalIds: createGroupLoader(
       (ids) => store.externalIds(access, ids),
       (row) => row.owner_id,
+    ),
+    links: createGroupLoader(
+      (ids) => store.links(access, ids),
+      (row) => row.device_id,
     ),
     listedAt: createValueLoader((ids) => store.listedAt(ids), undefined),
     orgHealth: createValueLoader((ids) => store.health(access, 'org_id', ids), NO_DEVICES),

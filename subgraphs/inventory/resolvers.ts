@@ -50,6 +50,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     __resolveReference: ({ id }) => ({ id }),
     devices: ({ id }, args, context) => context.read().devices(listArgs(args), { column: 'site_id', id }),
     health: ({ id }, _, context) => context.read().siteHealth.load(id),
+    coverage: ({ id }, _, context) => context.read().coverage.load(id),
   },
 
   Integration: {
@@ -71,6 +72,10 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     parent: (row, _, context) => (row.parent_id === null ? null : context.read().device.load(row.parent_id)),
     children: ({ id }, { first, after }, context) =>
       context.read().devices(everything(parsePageArgs(first, after)), { column: 'parent_id', id }),
+    linkedDevices: async ({ id }, { relation }, context) => {
+      const links = await context.read().links.load(id);
+      return relation ? links.filter((link) => link.relation === relation) : links;
+    },
     status: (row) => row,
     telemetry: (row) => parseTelemetry(row.telemetry),
     lifecycle: ({ warranty_expires_at: warrantyExpiresAt, end_of_support_at: endOfSupportAt }) =>
@@ -86,6 +91,15 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
 
   ExternalId: {
     integration: (row) => reference(row.integration_id),
+  },
+
+  DeviceLink: {
+    device: async ({ other_id: id }, _, context) => {
+      const device = await context.read().device.load(id);
+      // The link was read a moment ago, by the same principal.
+      if (device === null) throw new RangeError('a linked device disappeared while it was read');
+      return device;
+    },
   },
 
   DeviceNetwork: {

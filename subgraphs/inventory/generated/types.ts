@@ -2,6 +2,8 @@
 import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from 'graphql';
 import type { Reference, DeviceListing, DeviceEntry, SourceStub, SyncRunListing, SyncRunEntry, ChangeEntry, AggregateKeyItem } from '../model.ts';
 import type { DeviceRow, ExternalIdRow, SyncRunRow } from '../../../storage/rows.ts';
+import type { DeviceLinkRow } from '../../../storage/device-links.ts';
+import type { CoverageRow as CoverageItem } from '../../../storage/inventory-store-coverage.ts';
 import type { HealthCounts, AggregateRow as AggregateItem, FacetBucket as FacetBucketItem } from '../../../storage/inventory-store-count.ts';
 import type { SourceReport as SourceItem } from '../../../storage/inventory-store-sources.ts';
 import type { InventoryChange as ChangeItem, InventoryChanges, FieldChange as FieldChangeItem } from '../../../storage/inventory-store-changes.ts';
@@ -433,6 +435,8 @@ export type Site = {
   devices: Maybe<DeviceConnection>;
   /** Counts over all of the site's devices. */
   health: Maybe<HealthSummary>;
+  /** What we would hear of the site's devices, by kind of equipment and by family: HEALTH, ALARM, ACCESS, VIDEO and SENSOR for every kind that is there. Blind spots are the rows with NONE. */
+  coverage: Maybe<Array<CoverageRow>>;
 };
 
 
@@ -444,6 +448,28 @@ export type SiteDevicesArgs = {
   orderBy?: InputMaybe<DeviceOrder>;
   search?: InputMaybe<Scalars['String']['input']>;
 };
+
+/** How many devices of a kind would tell us events of a family, and in which way. */
+export type CoverageRow = {
+  __typename?: 'CoverageRow';
+  /** Kind of equipment. */
+  type: DeviceType;
+  /** Events of this family. */
+  family: EventFamily;
+  /** How they would reach us. */
+  mode: CoverageMode;
+  /** How many devices. */
+  devices: Scalars['Int']['output'];
+};
+
+/** How events of a family would reach us. New values may be added. */
+export type CoverageMode =
+  /** The platform tells us as it happens. */
+  | 'PUSH'
+  /** Only by asking the platform, at intervals. */
+  | 'POLL_ONLY'
+  /** Not at all. */
+  | 'NONE';
 
 /** A part of a site. */
 export type Zone = {
@@ -505,6 +531,8 @@ export type Device = Node & {
   parent: Maybe<Device>;
   /** The devices that report through it, by name. */
   children: DeviceConnection;
+  /** Devices that belong to it, of any platform, at most 500: the cameras that watch it, what a camera watches. */
+  linkedDevices: Array<DeviceLink>;
   /** How it is, as last known. Always answers; `source` asks the platform. */
   status: DeviceStatus;
   /** Readings that came with its status; null when the platform sends none. */
@@ -532,12 +560,34 @@ export type DeviceChildrenArgs = {
   after?: InputMaybe<Scalars['String']['input']>;
 };
 
+
+/** Equipment, in one integration's words made comparable. */
+export type DeviceLinkedDevicesArgs = {
+  relation?: InputMaybe<DeviceRelation>;
+};
+
 /** A device as its platform reports it. Each vendor adds fields of its own. */
 export type SourceDevice = {
   /** The integration it was asked through. */
   integrationId: Scalars['ID']['output'];
   /** The platform's own id. */
   nativeId: Scalars['String']['output'];
+};
+
+/** What a device is to another one. New values may be added. */
+export type DeviceRelation =
+  /** It sees the other one. */
+  | 'WATCHES'
+  /** The other one sees it. */
+  | 'WATCHED_BY';
+
+/** A device that belongs to another one. */
+export type DeviceLink = {
+  __typename?: 'DeviceLink';
+  /** What the device that was asked about is to this one. */
+  relation: DeviceRelation;
+  /** The other device. */
+  device: Device;
 };
 
 /** An id that somebody else gave. */
@@ -1098,10 +1148,14 @@ export type ResolversTypes = {
   Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
   Org: ResolverTypeWrapper<Reference>;
   Site: ResolverTypeWrapper<Reference>;
+  CoverageRow: ResolverTypeWrapper<CoverageItem>;
+  CoverageMode: CoverageMode;
   Zone: ResolverTypeWrapper<Reference>;
   Integration: ResolverTypeWrapper<Reference>;
   Device: ResolverTypeWrapper<DeviceRow>;
   SourceDevice: ResolverTypeWrapper<SourceStub>;
+  DeviceRelation: DeviceRelation;
+  DeviceLink: ResolverTypeWrapper<DeviceLinkRow>;
   ExternalId: ResolverTypeWrapper<ExternalIdRow>;
   DeviceNetwork: ResolverTypeWrapper<DeviceRow>;
   Telemetry: ResolverTypeWrapper<Telemetry>;
@@ -1157,10 +1211,12 @@ export type ResolversParentTypes = {
   Mutation: Record<PropertyKey, never>;
   Org: Reference;
   Site: Reference;
+  CoverageRow: CoverageItem;
   Zone: Reference;
   Integration: Reference;
   Device: DeviceRow;
   SourceDevice: SourceStub;
+  DeviceLink: DeviceLinkRow;
   ExternalId: ExternalIdRow;
   DeviceNetwork: DeviceRow;
   Telemetry: Telemetry;
@@ -1252,6 +1308,14 @@ export type SiteResolvers<ContextType = Context, ParentType extends ResolversPar
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   devices?: Resolver<Maybe<ResolversTypes['DeviceConnection']>, ParentType, ContextType, RequireFields<SiteDevicesArgs, 'first'>>;
   health?: Resolver<Maybe<ResolversTypes['HealthSummary']>, ParentType, ContextType>;
+  coverage?: Resolver<Maybe<Array<ResolversTypes['CoverageRow']>>, ParentType, ContextType>;
+};
+
+export type CoverageRowResolvers<ContextType = Context, ParentType extends ResolversParentTypes['CoverageRow'] = ResolversParentTypes['CoverageRow']> = {
+  type?: Resolver<ResolversTypes['DeviceType'], ParentType, ContextType>;
+  family?: Resolver<ResolversTypes['EventFamily'], ParentType, ContextType>;
+  mode?: Resolver<ResolversTypes['CoverageMode'], ParentType, ContextType>;
+  devices?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type ZoneResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Zone'] = ResolversParentTypes['Zone']> = {
@@ -1283,6 +1347,7 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
   system?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   parent?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
   children?: Resolver<ResolversTypes['DeviceConnection'], ParentType, ContextType, RequireFields<DeviceChildrenArgs, 'first'>>;
+  linkedDevices?: Resolver<Array<ResolversTypes['DeviceLink']>, ParentType, ContextType, Partial<DeviceLinkedDevicesArgs>>;
   status?: Resolver<ResolversTypes['DeviceStatus'], ParentType, ContextType>;
   telemetry?: Resolver<Maybe<ResolversTypes['Telemetry']>, ParentType, ContextType>;
   lifecycle?: Resolver<Maybe<ResolversTypes['DeviceLifecycle']>, ParentType, ContextType>;
@@ -1297,6 +1362,11 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
 
 export type SourceDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SourceDevice'] = ResolversParentTypes['SourceDevice']> = {
   __resolveType: TypeResolveFn<'VendorCloudDevice', ParentType, ContextType>;
+};
+
+export type DeviceLinkResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeviceLink'] = ResolversParentTypes['DeviceLink']> = {
+  relation?: Resolver<ResolversTypes['DeviceRelation'], ParentType, ContextType>;
+  device?: Resolver<ResolversTypes['Device'], ParentType, ContextType>;
 };
 
 export type ExternalIdResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ExternalId'] = ResolversParentTypes['ExternalId']> = {
@@ -1471,10 +1541,12 @@ export type Resolvers<ContextType = Context> = {
   Mutation?: MutationResolvers<ContextType>;
   Org?: OrgResolvers<ContextType>;
   Site?: SiteResolvers<ContextType>;
+  CoverageRow?: CoverageRowResolvers<ContextType>;
   Zone?: ZoneResolvers<ContextType>;
   Integration?: IntegrationResolvers<ContextType>;
   Device?: DeviceResolvers<ContextType>;
   SourceDevice?: SourceDeviceResolvers<ContextType>;
+  DeviceLink?: DeviceLinkResolvers<ContextType>;
   ExternalId?: ExternalIdResolvers<ContextType>;
   DeviceNetwork?: DeviceNetworkResolvers<ContextType>;
   Telemetry?: TelemetryResolvers<ContextType>;
