@@ -209,8 +209,8 @@ function remarksOf(
   const isPlace = latitude !== null && longitude !== null && Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
   const remarks = {
     ...(time === null ? { time: 'ARRIVAL' } : {}),
-    ...(time?.zone == null ? {} : { timezone: time.zone }),
-    ...(time?.doubt == null ? {} : { timeDoubt: time.doubt }),
+    ...(typeof time?.zone === 'string' ? { timezone: time.zone } : {}),
+    ...(typeof time?.doubt === 'string' ? { timeDoubt: time.doubt } : {}),
     ...(isPlace ? { latitude, longitude } : {}),
     ...(account === null ? {} : { account }),
   };
