@@ -32,3 +32,14 @@ export const commonSettings = {
   /** How far a webhook's timestamp may be from our clock, in seconds; default 300. */
   webhookToleranceSeconds: z.int().min(1).max(3_600).optional(),
 };
+
+/** How the platform's certificate is judged; for vendors that hand them to their HTTP client as `tls`. */
+export const tlsSettings = {
+  /** PEM of an authority to trust beside the public ones. */
+  tlsCa: z.string().max(100_000).optional(),
+  /** Accept exactly the certificate with this SHA-256 fingerprint, whatever its chain and name. */
+  tlsPinnedFingerprint: z
+    .string()
+    .regex(/^[0-9a-fA-F:]{64,95}$/)
+    .optional(),
+};

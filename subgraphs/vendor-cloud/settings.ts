@@ -1,10 +1,10 @@
 import { z } from 'zod';
+import { commonSettings, tlsSettings } from '../../adapter-kit/common-settings.ts';
 import { commonSettings } from '../../adapter-kit/common-settings.ts';
 import { ContractAliasSettings } from '../../schema/contract/aliases.ts';
 import { DEVICE_STATES, DEVICE_TYPES } from '../../schema/words.ts';
 import { EVENT_RULES } from './event-rules.ts';
 
-const DAY_MS = 86_400_000;
 const path = z.string().min(1).max(300).startsWith('/');
 const word = z.string().min(1).max(100);
 const EVENT_TYPES = [...new Set(EVENT_RULES.map(({ type }) => type))];
@@ -40,30 +40,7 @@ export const VendorCloudSettings = z.strictObject({
    * system. `never` for vendors whose events do not name the system although their inventory does.
    */
   systemIds: z.enum(['auto', 'always', 'never']).default('auto'),
-  /** Deadline of live reads, in milliseconds; may lower the default of 3 s. */
-  liveDeadlineMs: z.int().min(100).max(3_000).optional(),
-  /** How long the vendor may be silent before we poll, in milliseconds. */
-  expectedSilenceMs: z
-    .int()
-    .min(1_000)
-    .max(7 * DAY_MS)
-    .optional(),
-  /** How often the whole inventory is read, in milliseconds. */
-  syncIntervalMs: z
-    .int()
-    .min(10_000)
-    .max(7 * DAY_MS)
-    .optional(),
-  /** How often we poll while polling stands in for webhooks, in milliseconds. */
-  pollIntervalMs: z.int().min(1_000).max(DAY_MS).optional(),
-  /** How far a webhook's timestamp may be from our clock, in seconds. */
-  webhookToleranceSeconds: z.int().min(1).max(3_600).optional(),
-  /** PEM of an authority to trust beside the public ones. */
-  tlsCa: z.string().max(100_000).optional(),
-  /** Accept exactly the certificate with this SHA-256 fingerprint, whatever its chain. */
-  tlsPinnedFingerprint: z
-    .string()
-    .regex(/^[0-9a-fA-F:]{64,95}$/)
-    .optional(),
+  ...commonSettings,
+  ...tlsSettings,
 });
 export type VendorCloudSettings = z.infer<typeof VendorCloudSettings>;
