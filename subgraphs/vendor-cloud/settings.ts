@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { commonSettings, tlsSettings } from '../../adapter-kit/common-settings.ts';
-import { commonSettings } from '../../adapter-kit/common-settings.ts';
 import { ContractAliasSettings } from '../../schema/contract/aliases.ts';
 import { DEVICE_STATES, DEVICE_TYPES } from '../../schema/words.ts';
 import { EVENT_RULES } from './event-rules.ts';
@@ -11,7 +10,6 @@ const EVENT_TYPES = [...new Set(EVENT_RULES.map(({ type }) => type))];
 
 /** What an operator types beside address and credentials. Everything has a default: a conforming vendor needs none of it. */
 export const VendorCloudSettings = z.strictObject({
-  ...commonSettings,
   /** The account at the vendor, for vendors that have no account call. */
   accountId: z.string().min(1).max(200).optional(),
   /** Entries asked for on a page of the inventory. */
