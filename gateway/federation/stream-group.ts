@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
 import { withService } from './answer-errors.ts';
 import { answerText } from './answer-text.ts';
 import type { SubscriptionPlan } from './compile-plan.ts';
@@ -13,6 +13,12 @@ import type { Tree } from './tree.ts';
 
 /** What an item needs from other subgraphs has so long to come; then the item goes without it, and says so. */
 const ITEM_DEADLINE_MS = 10_000;
+
+/**
+ * A source in this process may have many items ready and never wait. Sockets need their turn in between, or subscribers
+ * that read would count as slow; a little longer than one item takes, so that a socket gets several at once.
+ */
+const TURN_MS = 10;
 
 export interface StreamGroupEvents {
   onDelivered(group: StreamGroup): void;
@@ -196,10 +202,14 @@ export class StreamGroup {
       return upstream.signal.aborted ? 'RELOADED' : null;
     };
     try {
+      let turnedAt = performance.now();
       for await (const item of this.#open(binding, plan, upstream.signal)) {
         if (interruption() !== null) break;
         this.#delivering = this.#deliver(item);
         await this.#delivering;
+        if (performance.now() - turnedAt < TURN_MS) continue;
+        await nextTurn();
+        turnedAt = performance.now();
       }
       const reason = interruption();
       if (reason === null) this.complete();

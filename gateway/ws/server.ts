@@ -16,6 +16,8 @@ const MAX_MESSAGE_BYTES = 65_536;
 export const MAX_BUFFERED_BYTES = 1_048_576;
 /** Proxies cut what is silent for a minute, often less; a peer that has missed a whole round is gone. */
 const PING_EVERY_MS = 15_000;
+/** Items of one turn of the event loop go out together; a socket that holds more than this of them is flushed before. */
+const MAX_HELD_BYTES = 65_536;
 /** For the peer to answer our close. */
 const CLOSE_MS = 2_000;
 
@@ -63,6 +65,8 @@ export function serveGraphQLSockets(
   const frames = createNextFrames();
   const open = new Map<WebSocket, Connection>();
   const silent = new WeakSet<WebSocket>();
+  /** Sockets that hold items of this turn. */
+  let held = new Set<Duplex>();
   let delivered = 0;
   let isStopping = false;
 
@@ -73,6 +77,25 @@ export function serveGraphQLSockets(
     if (!cors.isWelcome(request)) return refuseUpgrade(socket, '403 Forbidden');
     sockets.handleUpgrade(request, socket, head, (webSocket) => accept(webSocket, socket, request));
   });
+
+  /** One write to the kernel costs more than everything before it: items that come together share it. */
+  function hold(socket: Duplex): void {
+    if (held.has(socket)) {
+      if (socket.writableLength <= MAX_HELD_BYTES) return;
+      socket.uncork();
+      socket.cork();
+      return;
+    }
+    if (held.size === 0) setImmediate(releaseAll);
+    held.add(socket);
+    socket.cork();
+  }
+
+  function releaseAll(): void {
+    const released = held;
+    held = new Set();
+    for (const socket of released) socket.uncork();
+  }
 
   function wireOf(webSocket: WebSocket, socket: Duplex): Wire {
     const close: Wire['close'] = ({ code, reason }) => {
@@ -96,6 +119,7 @@ export function serveGraphQLSockets(
         if (webSocket.readyState !== webSocket.OPEN) return;
         // Past `webSocket.send`, which would frame the same bytes again for each socket. Without compression it keeps
         // no state of its own between frames, so ours may stand between its.
+        hold(socket);
         socket.write(frames.frame(id, prefix, text));
         delivered += 1;
         assertFast();
