@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { Pool } from 'undici';
@@ -14,8 +15,10 @@ import type {
   HttpClientFactory,
   HttpClientOptions,
   HttpRequest,
+  SocketRequest,
   WebSocketRequest,
 } from './http-client.ts';
+import { openSocket } from './open-socket.ts';
 import { backoffMs, MAX_HONOURED_RETRY_AFTER_MS } from './retry.ts';
 import { describeTarget, targetOf } from './target.ts';
 import { openWebSocket } from './web-socket.ts';
@@ -83,6 +86,7 @@ function createClient(
   const maxBytes = options.maxResponseBytes ?? DEFAULT_MAX_RESPONSE_BYTES;
   const sleep = deps.sleep ?? defaultSleep;
   const sockets = new Set<WebSocket>();
+  const plain = new Set<Socket>();
   let closing: Promise<void> | null = null;
 
   async function attempt(request: HttpRequest, target: string, signal: AbortSignal): Promise<HttpAnswer> {
@@ -170,6 +174,16 @@ function createClient(
     });
   }
 
+  function socket({ signal: patience, timeoutMs }: SocketRequest): Promise<Socket> {
+    const call = { path: 'connection', signal: patience, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+    return bounded(call, async (signal) => {
+      const open = await openSocket(options.baseUrl, connector, signal);
+      plain.add(open);
+      open.once('close', () => plain.delete(open));
+      return open;
+    });
+  }
+
   return {
     request,
     async json(call, schema) {
@@ -177,8 +191,10 @@ function createClient(
       return parseAnswer(body, schema, describeTarget(call));
     },
     webSocket,
+    socket,
     close() {
-      for (const socket of sockets) socket.terminate();
+      for (const open of sockets) open.terminate();
+      for (const open of plain) open.destroy();
       closing ??= closePool(pool);
       return closing;
     },
@@ -207,11 +223,13 @@ async function closePool(pool: Pool): Promise<void> {
 
 function typeOf(request: HttpRequest): Readonly<Record<string, string>> {
   if (request.json !== undefined) return { 'content-type': 'application/json' };
+  if (request.text !== undefined) return { 'content-type': request.text.contentType };
   return request.form === undefined ? {} : { 'content-type': 'application/x-www-form-urlencoded' };
 }
 
 function bodyOf(request: HttpRequest): string | null {
   if (request.json !== undefined) return JSON.stringify(request.json);
+  if (request.text !== undefined) return request.text.body;
   return request.form === undefined ? null : new URLSearchParams(request.form).toString();
 }
 

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import type { ZodType } from 'zod';
 
@@ -33,6 +34,8 @@ export interface HttpRequest {
   readonly json?: unknown;
   /** `application/x-www-form-urlencoded`. */
   readonly form?: Readonly<Record<string, string>>;
+  /** Any other body, with its type: XML, for example. */
+  readonly text?: { readonly contentType: string; readonly body: string };
   readonly signal: AbortSignal;
   readonly timeoutMs?: number;
   /** GET, PUT and DELETE are, unless said otherwise. */
@@ -45,6 +48,11 @@ export interface WebSocketRequest extends Pick<HttpRequest, 'path' | 'query' | '
   readonly protocols?: readonly string[];
   /** Default 4 MiB. */
   readonly maxFrameBytes?: number;
+}
+
+export interface SocketRequest {
+  readonly signal: AbortSignal;
+  readonly timeoutMs?: number;
 }
 
 export interface HttpAnswer {
@@ -69,6 +77,13 @@ export interface HttpClient {
    * is closed. Errors later on show as `close`.
    */
   webSocket(request: WebSocketRequest): Promise<WebSocket>;
+  /**
+   * A plain connection to the host of the base URL, for platforms that do not speak HTTP: TCP for `http:`, TLS for
+   * `https:` (which offers `http/1.1` by ALPN, as all calls do), by the same guard and TLS policy. `signal` and deadline
+   * bound the opening; what is open is the caller's to destroy, and is cut when the client is closed. Errors later on show
+   * as `close`.
+   */
+  socket(request: SocketRequest): Promise<Socket>;
   close(): Promise<void>;
 }
 
