@@ -131,13 +131,20 @@ describe('status', () => {
 });
 
 describe('live reads', () => {
-  it('of a few devices cost a call each and no list', async () => {
-    await listAll(adapter);
+  it('cost nothing while nothing was configured, and then a call for each of a few', async () => {
+    let at = Date.now();
+    const clocked = connect(simulator, {}, { now: () => new Date(at) });
+    await listAll(clocked);
     const cameras = ofType('cameras').slice(0, 3);
     const before = simulator.calls();
-    const live = await adapter.readDevices(cameras.map(refOf), never());
+    const live = await clocked.readDevices(cameras.map(refOf), never());
     expect(live.size).toBe(3);
-    expect(simulator.calls() - before).toBe(3);
+    expect(simulator.calls() - before).toBe(0);
+    at += 61_000;
+    await clocked.readDevices(cameras.map(refOf), never());
+    // The cameras, their hardware, and their recording servers.
+    expect(simulator.calls() - before).toBe(8);
+    await clocked.close();
     const [first] = cameras;
     expect(live.get(first?.nativeId ?? '')?.extras).toMatchObject({
       recordingServer: { name: 'REC-01' },

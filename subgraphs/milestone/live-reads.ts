@@ -56,7 +56,9 @@ export async function readDevices(
     refs.filter(({ nativeId }) => isGuid(nativeId)).map((ref) => [ref.nativeId, ref.nativeSiteId]),
   );
   if (wanted.size === 0) return new Map();
-  const found = await parts.records.fetch([...wanted.keys()], signal);
+  // First the socket: with it open, what was read before and not told to have changed need not be read again.
+  await parts.feed.read(signal);
+  const found = await parts.records.fetch([...wanted.keys()], parts.feed.watchesSince(), signal);
   const live = await complete(parts, [...found.values()], (id) => wanted.get(id) ?? null, signal);
   return new Map(live.map((device) => [device.nativeId, device]));
 }

@@ -4,14 +4,20 @@ import type { MilestoneClient, Patience, WirePage } from './client.ts';
 import { nameOf } from './normalize.ts';
 import { CHANNEL_COLLECTIONS, type Collection, type WireRecord } from './wire.ts';
 
-/** Single calls are cheaper than pages up to so many, whatever the size of the system. */
+/** Single calls are quicker than pages up to so many, whatever the size of the system. */
 const ALWAYS_SINGLE = 10;
+/** A page of five hundred takes a real system about as long as so many single calls beside each other. */
+const SINGLES_PER_PAGE = 25;
 const CONCURRENT = 8;
 /** What stands above a device changes with the configuration only; a live read may be so far behind. */
 const PARENTS_FOR_MS = 30_000;
 /** Beyond it, ids are forgotten and have to be looked up in lists again. */
 const MAX_INDEXED = 500_000;
 const MAX_PARENTS = 50_000;
+/** Records that serve reads again, at about half a kilobyte each; a dashboard looks at the same few hundred. */
+const MAX_HELD = 20_000;
+/** However sure we are that nothing was configured since. */
+const HELD_FOR_MS = 60_000;
 /** After looking through every list, an id that was in none is nobody's for so long. */
 const COMPLETE_FOR_MS = 30_000;
 
@@ -25,8 +31,12 @@ export interface Records {
   /** A page of a list, remembered by id. */
   page(collection: Collection, page: number, patience: Patience, signal: AbortSignal): Promise<WirePage<WireRecord>>;
   walk(collection: Collection, patience: Patience, signal: AbortSignal): AsyncGenerator<WirePage<WireRecord>>;
-  /** Fresh records of these ids, wherever they are. What the platform no longer has is left out. */
-  fetch(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Found>>;
+  /**
+   * Records of these ids as they are now, wherever they are. What the platform no longer has is left out.
+   *
+   * @param watchedSince what was read since then, and not invalidated, has not changed; null: nothing is sure
+   */
+  fetch(ids: readonly string[], watchedSince: number | null, signal: AbortSignal): Promise<ReadonlyMap<string, Found>>;
   /** Hardware, recording servers and sites by id; may be half a minute old. */
   parents(
     collection: Collection,
@@ -56,6 +66,21 @@ export function createRecords(
   const parents = new Map<string, { readonly record: WireRecord; readonly at: number }>();
   let completeUntil = Number.NEGATIVE_INFINITY;
 
+  const held = new Map<string, Found & { readonly at: number }>();
+  let generation = 0;
+
+  /** @param asked when the platform was asked: what was configured after that, its answer may not have */
+  function hold(found: Found, asked: { readonly generation: number; readonly at: number }): void {
+    // An answer that was under way when the configuration changed is of before.
+    if (asked.generation !== generation) return;
+    if (held.size >= MAX_HELD && !held.has(found.record.id)) held.delete(held.keys().next().value ?? '');
+    held.set(found.record.id, { ...found, at: asked.at });
+  }
+
+  function asking() {
+    return { generation, at: now().getTime() };
+  }
+
   function note(collection: Collection, record: WireRecord): void {
     if (index.size >= MAX_INDEXED) index.clear();
     const parentId = record.relations.parent?.id ?? null;
@@ -66,8 +91,12 @@ export function createRecords(
   }
 
   const page: Records['page'] = async (collection, number, patience, signal) => {
+    const asked = asking();
     const found = await client.page(collection, number, patience, signal);
-    for (const record of found.items) note(collection, record);
+    for (const record of found.items) {
+      note(collection, record);
+      hold({ collection, record }, asked);
+    }
     return found;
   };
 
@@ -77,10 +106,15 @@ export function createRecords(
     signal: AbortSignal,
   ): AsyncGenerator<WirePage<WireRecord>> {
     let count = 0;
+    let asked = asking();
     for await (const found of client.walk(collection, patience, signal)) {
       count += found.items.length;
-      for (const record of found.items) note(collection, record);
+      for (const record of found.items) {
+        note(collection, record);
+        hold({ collection, record }, asked);
+      }
       yield found;
+      asked = asking();
     }
     counts.set(collection, count);
   }
@@ -92,13 +126,18 @@ export function createRecords(
     return found;
   }
 
-  /** One call each, or the pages of the whole list: whichever is fewer. */
+  /** One call each, a few at a time, or the pages of the whole list: whichever is quicker. */
   async function fromCollection(collection: Collection, ids: readonly string[], signal: AbortSignal): Promise<Found[]> {
     const pages = Math.ceil((counts.get(collection) ?? 0) / pageSize);
-    if (ids.length > Math.max(ALWAYS_SINGLE, pages)) return fromList(collection, new Set(ids), signal);
+    if (ids.length > Math.max(ALWAYS_SINGLE, pages * SINGLES_PER_PAGE))
+      return fromList(collection, new Set(ids), signal);
+    const asked = asking();
     const records = await mapConcurrent(ids, CONCURRENT, signal, (id, either) => client.record(collection, id, either));
     const found = records.filter((record) => record !== null).map((record) => ({ collection, record }));
-    for (const { record } of found) note(collection, record);
+    for (const each of found) {
+      note(collection, each.record);
+      hold(each, asked);
+    }
     return found;
   }
 
@@ -111,8 +150,14 @@ export function createRecords(
   return {
     page,
     walk,
-    async fetch(ids, signal) {
+    async fetch(ids, watchedSince, signal) {
+      const sure = watchedSince === null ? null : Math.max(watchedSince, now().getTime() - HELD_FOR_MS);
+      const unchanged = [...new Set(ids)].flatMap((id) => {
+        const each = held.get(id);
+        return each !== undefined && sure !== null && each.at >= sure ? [each] : [];
+      });
       const wanted = new Set(ids);
+      for (const { record } of unchanged) wanted.delete(record.id);
       const known = Map.groupBy([...wanted], (id) => index.get(id)?.collection ?? null);
       const jobs = [...known].flatMap(([collection, group]) => (collection === null ? [] : [{ collection, group }]));
       const unknown = known.get(null) ?? [];
@@ -129,7 +174,7 @@ export function createRecords(
         mapConcurrent(lists, 3, signal, (collection, either) => fromList(collection, wanted, either)),
       ]);
       if (lists.length > 0) completeUntil = now().getTime() + COMPLETE_FOR_MS;
-      return new Map([...single, ...listed].flat().map((found) => [found.record.id, found]));
+      return new Map([...unchanged, ...single.flat(), ...listed.flat()].map((found) => [found.record.id, found]));
     },
     async parents(collection, ids, signal) {
       const oldest = now().getTime() - PARENTS_FOR_MS;
@@ -154,6 +199,8 @@ export function createRecords(
     recordingServerOf,
     invalidate() {
       parents.clear();
+      held.clear();
+      generation += 1;
       completeUntil = Number.NEGATIVE_INFINITY;
     },
   };

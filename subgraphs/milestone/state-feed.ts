@@ -17,6 +17,7 @@ const ABSENT_FOR_MS = 10 * 60_000;
 interface LiveStates {
   readonly socket: EventSocket;
   readonly table: StateTable;
+  readonly since: number;
 }
 
 export interface StateFeed {
@@ -27,6 +28,8 @@ export interface StateFeed {
    * @throws AdapterError
    */
   read(signal: AbortSignal): Promise<StateTable | null>;
+  /** Since when changes of the configuration would have been told, in milliseconds of our clock; null: they are not. */
+  watchesSince(): number | null;
   close(): void;
 }
 
@@ -53,6 +56,7 @@ export function createStateFeed(options: StateFeedOptions): StateFeed {
     const { signal } = stopped;
     await catalogue.ready(signal);
     let socket: EventSocket;
+    let since: number;
     const table = createStateTable();
     try {
       const raw = await client.openEvents(signal);
@@ -80,13 +84,14 @@ export function createStateFeed(options: StateFeedOptions): StateFeed {
     try {
       await startSession(socket, null, signal);
       await subscribe(socket, filters(), signal);
+      since = now().getTime();
       const { states } = await readStates(socket, signal);
       for (const { event } of states) table.apply(event, catalogue.describe(event.type).word);
     } catch (error) {
       socket.close();
       throw error;
     }
-    return { socket, table };
+    return { socket, table, since };
   }
 
   function filters() {
@@ -124,6 +129,7 @@ export function createStateFeed(options: StateFeedOptions): StateFeed {
       await states.socket.barrier(signal, timeoutMs);
       return states.table;
     },
+    watchesSince: () => (own?.socket.isOpen() === true ? own.since : null),
     close() {
       stopped.abort(new AdapterError('UNREACHABLE', 'the adapter is closed'));
       clearTimeout(idle);
