@@ -15,7 +15,7 @@ async function start(open: OpenTestDatabase) {
   const db = await open();
   const simulator = await simulate({ devices: 12 });
   const ids = simulator.devices().map(({ nativeId }) => nativeId);
-  const { integration, siteId, device } = await seed(db, { profile: 'PATH_SECRET', devices: ids });
+  const seeded = await seed(db, { profile: 'PATH_SECRET', devices: ids });
   await db.write((tx) => tx.updateTable('integrations').set({ vendor: 'reconeyez' }).execute());
   const inbox = createInboxWriter({ db, logger: quiet });
   const intake = createIntake({ db, vault: testVault, inbox, logger: quiet });
@@ -36,14 +36,14 @@ async function start(open: OpenTestDatabase) {
     await inbox.close();
   });
   const { port } = server.address() as AddressInfo;
-  const url = `http://127.0.0.1:${port}/webhooks/${integration.id}`;
+  const url = `http://127.0.0.1:${port}/webhooks/${seeded.integration.id}`;
   const stateOf = async (nativeId: string) => {
     const columns = ['state', 'state_reason', 'state_vendor', 'telemetry'] as const;
-    const found = db.read.selectFrom('devices').select(columns).where('id', '=', device(nativeId));
+    const found = db.read.selectFrom('devices').select(columns).where('id', '=', seeded.device(nativeId));
     return found.executeTakeFirstOrThrow();
   };
   const events = () => db.read.selectFrom('events').selectAll().orderBy('seq').execute();
-  return { db, simulator, ids, siteId, url, stateOf, events };
+  return { db, simulator, ids, siteId: seeded.siteId, url, stateOf, events };
 }
 
 eachEngine('deliveries with a secret in the path', (open) => {
