@@ -26,8 +26,8 @@ const MAX_KEY = 200;
 const DEFAULT_TOLERANCE_SECONDS = 300;
 
 /** How events of such a vendor reach us while everything is well. */
-export function usualIngestMode({ webhooks, listens, polls }: IngestTraits): IngestMode {
-  if (!webhooks && !listens) return 'POLL_ONLY';
+export function usualIngestMode({ webhooks, listens, listensByAsking = false, polls }: IngestTraits): IngestMode {
+  if (!webhooks && (!listens || listensByAsking)) return 'POLL_ONLY';
   return polls ? 'PUSH_WITH_POLL_FALLBACK' : 'PUSH';
 }
 
