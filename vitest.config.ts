@@ -10,7 +10,8 @@ export default defineConfig({
     exclude: ['node_modules/**', '.sandbox/**'],
     globalSetup: ['test/setup/services.ts'],
     pool: 'forks',
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Nothing waits by the clock: these bound what hangs, also on a machine that does other things at the same time.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -71,7 +71,7 @@ export class ManualClock implements Clock {
 
 /** Waits until something is so, for what happens in the background. @throws after 20 s */
 export async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + 60_000;
   while (!(await isSo())) {
     if (performance.now() > end) throw new Error(`it never came to pass that ${what}`);
     await new Promise(setImmediate);

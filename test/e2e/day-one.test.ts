@@ -189,7 +189,7 @@ describe('the health feed (07)', () => {
       { org: org.id },
     );
     const after = data.events.pageInfo.startCursor;
-    const missed: string[] = Array.from({ length: 7 }, () => randomUUID());
+    const missed: string[] = Array.from({ length: 7 }, (): string => randomUUID());
     const start = Date.now();
     for (const [index, id] of missed.entries())
       await deliver(integration, healthEvent(device, index % 2 ? 'online' : 'offline', new Date(start + index), id));

@@ -11,7 +11,7 @@ import { vendors } from '../../subgraphs/index.ts';
 import { vendorCloud } from '../../subgraphs/vendor-cloud/index.ts';
 
 /** What no condition takes longer for, on a loaded machine. */
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 
 /** Resolves with the first result that is not undefined. */
