@@ -112,6 +112,21 @@ describe('listen', () => {
     expect(draft.vendorEventId).toContain(other);
   });
 
+  it('tells again what was told to somebody who did not keep it', async () => {
+    const simulator = await world();
+    const adapter = adapterOf(simulator);
+    const first = hear(adapter);
+    await settled(simulator, first);
+    const token = tokenOf(first);
+    const [, , lost = ''] = cameras(simulator);
+    simulator.setState(lost, 'offline');
+    await first.until(about(lost, 'OFFLINE'));
+    await control(simulator, 'recycle', { seconds: 0 });
+    await first.ended;
+    const again = await hear(adapter, token).until(about(lost, 'OFFLINE'));
+    expect(again.vendorEventId).toBe(first.drafts().findLast(about(lost, 'OFFLINE'))?.vendorEventId);
+  });
+
   it('takes the devices behind a recording server out of sight with it, and back', async () => {
     const simulator = await world({ sites: 3, devices: 90 });
     const listening = hear(adapterOf(simulator));

@@ -11,7 +11,7 @@ import { decodeResume, encodeResume, type Resume } from './resume-token.ts';
 import { type Filter, readStates, startSession, subscribe } from './session.ts';
 import { createStateTable, type SourceState, type StateTable } from './state-table.ts';
 import { isDown } from './status.ts';
-import { timeKey, WireEvent } from './wire.ts';
+import { parseTime, timeKey, WireEvent } from './wire.ts';
 
 /** Events that came in and were not taken yet: at 200 a second eight minutes of a stalled consumer. */
 const MAX_QUEUED = 100_000;
@@ -141,8 +141,9 @@ function createListener(parts: ListenParts, socket: EventSocket, queue: Queue, r
   }
 
   /** Everything that is newer than what is known, oldest first. */
-  async function* compare(signal: AbortSignal, since: number | null): AsyncGenerator<ListenItem> {
-    const isFirst = comparedAt === 0 && isFresh;
+  async function* compare(signal: AbortSignal): AsyncGenerator<ListenItem> {
+    // What was told up to then, here or by the process before us; a first connection tells no history.
+    const since = position.toldUntil;
     comparedAt = now().getTime();
     const { states, unread } = await readStates(socket, signal);
     if (unread > 0) logger.warn({ unread }, 'states that cannot be read are left out');
@@ -150,10 +151,10 @@ function createListener(parts: ListenParts, socket: EventSocket, queue: Queue, r
       const names = catalogue.describe(event.type);
       const before = serverBefore(event);
       const applied = table.apply(event, names.word);
-      if (applied === 'known') continue;
-      // A process that has just started knows nothing: what was told up to then is in its token.
-      const isNews =
-        applied === 'changed' || !isFirst || (since !== null && Date.parse(event.time) > since - OVERLAP_MS);
+      const at = parseTime(event.time)?.getTime() ?? Number.NEGATIVE_INFINITY;
+      // What we know and the token does not say was told to somebody who did not keep it.
+      if (applied === 'known' && !(since !== null && at > since)) continue;
+      const isNews = applied === 'changed' || (since !== null && at > since - OVERLAP_MS);
       if (isNews) yield item(encode({ states: [raw] }), headersOf(names, event.source));
       yield* consequences(event, before, isNews, signal);
       tell(event);
@@ -162,8 +163,8 @@ function createListener(parts: ListenParts, socket: EventSocket, queue: Queue, r
   }
 
   function tell(event: WireEvent): void {
-    const at = Date.parse(event.time);
-    if (Number.isNaN(at) || event.stategroupid === undefined) return;
+    const at = parseTime(event.time)?.getTime();
+    if (at === undefined || event.stategroupid === undefined) return;
     position = { ...position, toldUntil: Math.max(position.toldUntil ?? 0, at) };
   }
 
@@ -247,14 +248,13 @@ function createListener(parts: ListenParts, socket: EventSocket, queue: Queue, r
 
   return {
     async *run(signal: AbortSignal): AsyncGenerator<ListenItem> {
-      const since = resume?.toldUntil ?? null;
       const previous = resume === null || resume.eventId === '' ? null : resume;
       const { sessionId, isResumed } = await startSession(socket, previous, signal);
       position = { ...position, sessionId, eventId: isResumed ? position.eventId : '' };
       if (isResumed) for (const id of catalogue.wanted()) subscribed.add(id);
       else await subscribeToNew(signal, true);
       // A session that goes on replays what was missed; in a new process its states have to be learnt nevertheless.
-      if (!isResumed || isFresh) yield* compare(signal, since);
+      if (!isResumed || isFresh) yield* compare(signal);
       else comparedAt = now().getTime();
       for (;;) {
         const batch = queue.take();
@@ -265,8 +265,8 @@ function createListener(parts: ListenParts, socket: EventSocket, queue: Queue, r
         await idle(signal);
         if (catalogue.dueInMs() === 0) {
           await catalogue.ready(signal);
-          if (await subscribeToNew(signal, false)) yield* compare(signal, since);
-        } else if (now().getTime() >= comparedAt + COMPARE_EVERY_MS) yield* compare(signal, since);
+          if (await subscribeToNew(signal, false)) yield* compare(signal);
+        } else if (now().getTime() >= comparedAt + COMPARE_EVERY_MS) yield* compare(signal);
       }
     },
   };
