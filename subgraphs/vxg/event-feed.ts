@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ListenItem } from '../../adapter-kit/adapter.ts';
-import { RULE_BY_NAME } from './event-rules.ts';
+import { isWorkflowTag, RULE_BY_NAME } from './event-rules.ts';
 import { readCameras } from './live-reads.ts';
 import type { Inventory } from './listing.ts';
 import { parseTime } from './time.ts';
@@ -120,11 +120,9 @@ async function readStates(
   const newest = new Map<string, Found>();
   for (const found of fresh) {
     if (found.event === null || !isOfConnection(found)) continue;
-    feed.once(
-      `connection ${[...found.event.meta.keys()].toSorted().join(' ')}`,
-      { tags: [...found.event.meta.keys()].slice(0, 20) },
-      'A connection event came with these tags',
-    );
+    // Tags of people's work on an event have their names in them.
+    const tags = [...found.event.meta.keys()].filter((tag) => !isWorkflowTag(tag)).slice(0, 20);
+    feed.once(`connection ${tags.toSorted().join(' ')}`, { tags }, 'A connection event came with these tags');
     const known = newest.get(found.event.camid);
     if (known === undefined || (found.at ?? 0) >= (known.at ?? 0)) newest.set(found.event.camid, found);
   }

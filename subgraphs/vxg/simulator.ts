@@ -84,8 +84,13 @@ export async function startSimulator(options: SimulatorOptions): Promise<VxgSimu
     integration: {
       baseUrl: url,
       credentials: { apiKey: world.keys.licenseKey },
-      // Servers name no site.
-      settings: main === undefined ? {} : { defaultSiteId: main.id },
+      settings: {
+        // Servers name no site.
+        ...(main === undefined ? {} : { defaultSiteId: main.id }),
+        // On loopback asking costs nothing, and whoever plays with it wants to see at once what comes of it.
+        eventIntervalMs: 500,
+        pollIntervalMs: 10_000,
+      },
       signatureProfile: null,
     },
     devices: () => installation.devices(),
