@@ -128,7 +128,7 @@ export function healthEvent(
   device: z.infer<typeof SimulatedDevices>[number],
   status: string,
   at = new Date(),
-  id = randomUUID(),
+  id: string = randomUUID(),
 ): string {
   return JSON.stringify({
     event_id: id,
