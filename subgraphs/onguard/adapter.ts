@@ -82,6 +82,7 @@ export function createOnGuardAdapter(
           // A listing has time: it is spread, so that the operators' consoles do not feel it.
           statuses: settings.statusInListing ? { ...statuses(), ...(pace === undefined ? {} : { pace }) } : null,
           now,
+          logger,
           onRead: ({ instances }) => directory.replace(instances),
         },
         signal,

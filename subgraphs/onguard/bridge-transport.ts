@@ -40,10 +40,27 @@ export function bridgeQuery(transport?: Transport['name'], negotiation?: WireNeg
   };
 }
 
+/**
+ * What the bridge refuses is never about credentials, because its calls carry none: it restarted and no longer knows our
+ * connection, or it is not there. Connecting again is what helps.
+ */
+export async function askBridge<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    if (!(error instanceof AdapterError) || error.retryable || error.status === null) throw error;
+    throw new AdapterError('UNREACHABLE', `the event bridge refused a call with ${error.status}`, {
+      cause: error,
+      status: error.status,
+      layer: 'http',
+    });
+  }
+}
+
 const Started = z.object({ Response: z.string() });
 
 async function start(client: OnGuardClient, query: Query, signal: AbortSignal): Promise<void> {
-  const { Response } = await client.bridge({ name: 'start', query, signal }, Started);
+  const { Response } = await askBridge(client.bridge({ name: 'start', query, signal }, Started));
   if (Response !== 'started') throw new AdapterError('BAD_PAYLOAD', 'the event bridge did not start');
 }
 
@@ -64,7 +81,7 @@ export async function openWebSocketTransport(
   signal: AbortSignal,
 ): Promise<Transport> {
   const query = bridgeQuery('webSockets', negotiation);
-  const socket = await client.bridgeSocket({ ...query, tid: '3' }, signal);
+  const socket = await askBridge(client.bridgeSocket({ ...query, tid: '3' }, signal));
   const opened = Promise.withResolvers<void>();
   // When nobody waits for the first frame any more, its failure is told by `lost`.
   opened.promise.catch(() => undefined);
@@ -136,13 +153,14 @@ export async function openLongPollingTransport(
 
   async function poll(): Promise<void> {
     while (!stopped.signal.aborted) {
-      const form = { messageId: cursor, ...(groups === null ? {} : { groupsToken: groups }) };
-      const request = { method: 'POST', name: 'poll', query, form, signal: stopped.signal, timeoutMs: pollMs } as const;
-      take(await client.bridge(request, z.unknown()));
+      // In the address: servers of every 2.x read it there, only later ones in a form.
+      const place = { messageId: cursor, ...(groups === null ? {} : { groupsToken: groups }) };
+      const request = { name: 'poll', query: { ...query, ...place }, signal: stopped.signal, timeoutMs: pollMs };
+      take(await askBridge(client.bridge(request, z.unknown())));
     }
   }
 
-  take(await client.bridge({ name: 'connect', query, signal }, z.unknown()));
+  take(await askBridge(client.bridge({ name: 'connect', query, signal }, z.unknown())));
   await start(client, query, signal);
   const polling = poll().catch((error: unknown) => {
     if (stopped.signal.aborted) return;
@@ -154,10 +172,8 @@ export async function openLongPollingTransport(
     name: 'longPolling',
     async send(message) {
       const form = { data: JSON.stringify(message) };
-      const frame = await client.bridge(
-        { method: 'POST', name: 'send', query, form, signal: stopped.signal },
-        z.unknown(),
-      );
+      const request = { method: 'POST', name: 'send', query, form, signal: stopped.signal } as const;
+      const frame = await askBridge(client.bridge(request, z.unknown()));
       // Some servers answer a call here and not in the next poll.
       const answer = WireFrame.safeParse(frame);
       if (answer.success && answer.data.I !== undefined && answer.data.I !== null)

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { abandoned, AdapterError } from '../../adapter-kit/adapter-error.ts';
 import { JsonGuardError, parseJson } from '../../adapter-kit/json-guard.ts';
 import {
+  askBridge,
   bridgeQuery,
   type FrameSink,
   openLongPollingTransport,
@@ -45,7 +46,7 @@ export interface BridgeOptions {
 /** Negotiates and connects. @throws AdapterError */
 export async function openBridge(options: BridgeOptions, signal: AbortSignal): Promise<Bridge> {
   const { client, events } = options;
-  const negotiation = await client.bridge({ name: 'negotiate', query: bridgeQuery(), signal }, WireNegotiation);
+  const negotiation = await negotiate(client, signal);
   const results = new Map<string, PromiseWithResolvers<unknown>>();
   let invocations = 0;
   let isOver = false;
@@ -117,7 +118,7 @@ export async function openBridge(options: BridgeOptions, signal: AbortSignal): P
         transportName = 'longPolling';
         clearTimeout(silence);
         silence = undefined;
-        const again = await client.bridge({ name: 'negotiate', query: bridgeQuery(), signal }, WireNegotiation);
+        const again = await negotiate(client, signal);
         return openLongPollingTransport(client, again, sink, signal);
       }
     }
@@ -168,6 +169,10 @@ export async function openBridge(options: BridgeOptions, signal: AbortSignal): P
       await transport.close();
     },
   };
+}
+
+function negotiate(client: OnGuardClient, signal: AbortSignal): Promise<WireNegotiation> {
+  return askBridge(client.bridge({ name: 'negotiate', query: bridgeQuery(), signal }, WireNegotiation));
 }
 
 function parseFrame(bytes: Uint8Array): WireFrame | null {

@@ -4,7 +4,7 @@ import { AdapterError } from '../../adapter-kit/adapter-error.ts';
 import { mapConcurrent } from '../../adapter-kit/map-concurrent.ts';
 import { OpenAccessError } from './calls.ts';
 import { type OnGuardClient, PAGE_SIZE } from './client.ts';
-import { BOARD_SUFFIX, type Kind, type KindName, KINDS, nativeIdOf, type Place } from './kinds.ts';
+import { BOARD_SUFFIX, type Kind, KINDS, nativeIdOf, type Place } from './kinds.ts';
 import { intOf, type Properties, textOf } from './properties.ts';
 import type { OnGuardSettings } from './settings.ts';
 import type { WirePage } from './wire.ts';
@@ -50,7 +50,13 @@ export interface InventoryReader {
   segments(signal: AbortSignal): Promise<ReadonlyMap<number, string>>;
 }
 
-const OPTIONAL: ReadonlySet<KindName> = new Set(['board', 'input', 'output', 'camera']);
+/** A type of the platform as it is listed: equipment, or what is listed like it. */
+type ListedType = Pick<Kind, 'typeName' | 'orderBy'>;
+
+/** Without these there is no OnGuard; any other type may be missing in a release. */
+const NEEDED: ReadonlySet<string> = new Set(['Lnl_Panel', 'Lnl_Reader']);
+
+const SEGMENTS: ListedType = { typeName: 'Lnl_Segment', orderBy: ['ID'] };
 
 export function createInventoryReader(
   client: OnGuardClient,
@@ -68,7 +74,7 @@ export function createInventoryReader(
   const missing = new Set<string>();
 
   async function readPage(
-    kind: Kind,
+    kind: ListedType,
     filter: string | undefined,
     page: number,
     signal: AbortSignal,
@@ -88,13 +94,13 @@ export function createInventoryReader(
       }
     }
     // Not a question of sorting: the release does not have the type.
-    if (refusal !== null && (!OPTIONAL.has(kind.name) || sortedBy.has(typeName))) throw refusal;
+    if (refusal !== null && (NEEDED.has(typeName) || sortedBy.has(typeName))) throw refusal;
     missing.add(typeName);
-    logger.warn({ typeName }, 'OnGuard does not know a type of device; it is left out');
+    logger.warn({ typeName }, 'OnGuard does not know a type; it is left out');
     return { items: [], total: 0 };
   }
 
-  async function walk(kind: Kind, filter: string | undefined, signal: AbortSignal): Promise<WirePage> {
+  async function walk(kind: ListedType, filter: string | undefined, signal: AbortSignal): Promise<WirePage> {
     for (let read = 1; ; read += 1) {
       const first = await readPage(kind, filter, 1, signal);
       const pages = [first, ...(await restOf(kind, filter, first, signal))];
@@ -105,7 +111,7 @@ export function createInventoryReader(
   }
 
   async function restOf(
-    kind: Kind,
+    kind: ListedType,
     filter: string | undefined,
     first: WirePage,
     signal: AbortSignal,
@@ -127,8 +133,7 @@ export function createInventoryReader(
 
   async function segmentNames(signal: AbortSignal): Promise<ReadonlyMap<number, string>> {
     const named = new Map<number, string>();
-    const kind = { ...SEGMENTS };
-    const { items } = await walk(kind, undefined, signal);
+    const { items } = await walk(SEGMENTS, undefined, signal);
     for (const item of items) {
       const id = intOf(item, 'ID') ?? intOf(item, 'segment_id');
       if (id !== null) named.set(id, textOf(item, 'Name') ?? textOf(item, 'segment_name') ?? `Segment ${id}`);
@@ -168,19 +173,7 @@ export function createInventoryReader(
   };
 }
 
-/** Not equipment, and listed like it. */
-const SEGMENTS: Kind = {
-  name: 'board',
-  typeName: 'Lnl_Segment',
-  type: 'OTHER',
-  orderBy: ['ID'],
-  panelProperty: 'ID',
-  status: null,
-  placeOf: () => null,
-  capabilities: [],
-};
-
-function tooMany(kind: Kind): AdapterError {
+function tooMany(kind: ListedType): AdapterError {
   return new AdapterError('TOO_LARGE', `the list of ${kind.typeName} has more than ${MAX_PAGES} pages`);
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Logger } from 'pino';
 import type { ListenItem } from '../../adapter-kit/adapter.ts';
-import { AdapterError } from '../../adapter-kit/adapter-error.ts';
+import { abandoned, AdapterError } from '../../adapter-kit/adapter-error.ts';
 import { type Bridge, openBridge } from './bridge.ts';
 import { OpenAccessError } from './calls.ts';
 import { readLoggedEvents } from './catch-up.ts';
@@ -25,6 +25,8 @@ export interface ListenTiming {
   readonly heartbeatMs: number;
   /** Between two calls that keep the session from ending for inactivity. */
   readonly keepAliveMs: number;
+  /** After attaching, the bridge says that it has its message broker; what happens before that may be lost. */
+  readonly establishMs: number;
   /** The bridge may be without its message broker for so long. */
   readonly brokerPatienceMs: number;
 }
@@ -32,9 +34,12 @@ export interface ListenTiming {
 export const USUAL_TIMING: ListenTiming = {
   heartbeatMs: 10_000,
   keepAliveMs: 240_000,
+  establishMs: 10_000,
   brokerPatienceMs: 60_000,
 };
 
+/** Saying good-bye may not hold up a stop. */
+const GOODBYE_MS = 1_000;
 /** Longest header value: the inbox keeps 256 characters. */
 const MAX_HEADER = 200;
 
@@ -176,8 +181,11 @@ function createAttachment(
   let heartbeat: NodeJS.Timeout | undefined;
   let broker: NodeJS.Timeout | undefined;
   let isBeating = false;
+  /** Everything from here on is either told by the connection or caught up. */
+  let isAttached = false;
   let keptAliveAt = now().getTime();
-  let hasBroker = true;
+  let hasBroker = false;
+  const established = Promise.withResolvers<void>();
 
   function called(calls: readonly WireInvocation[], frame: Uint8Array): void {
     for (const call of calls) {
@@ -191,11 +199,12 @@ function createAttachment(
         }
         case 'onconnectiontomessagebusestablished':
           clearTimeout(broker);
-          if (!hasBroker) {
-            logger.info('The event bridge has its message broker again');
+          if (!hasBroker && isAttached) {
+            logger.info('The event bridge has its message broker');
             queue.put({ kind: 'gap' }, 0);
           }
           hasBroker = true;
+          established.resolve();
           break;
         // The vendor's two samples disagree on the name.
         case 'onconnectionfrommessagebuslost':
@@ -286,15 +295,35 @@ function createAttachment(
         signal,
       );
       await attach();
+      if (!(await orLate(established.promise, timing.establishMs, signal)))
+        logger.warn('The event bridge does not say that it has its message broker; we go on without');
+      isAttached = true;
       heartbeat = setInterval(() => void beat(), timing.heartbeatMs);
       logger.info({ transport: bridge.transport }, 'Attached to the event bridge');
     },
     async close() {
       clearInterval(heartbeat);
       clearTimeout(broker);
-      await bridge?.close();
+      if (bridge === null) return;
+      // So that a durable subscription keeps what comes from now on; without it the platform notices by itself.
+      await bridge.invoke('StopSubscription', [], AbortSignal.timeout(GOODBYE_MS)).catch(() => undefined);
+      await bridge.close();
     },
   };
+}
+
+/** @returns whether it came in time @throws AdapterError when the signal fires */
+async function orLate(promise: Promise<void>, ms: number, signal: AbortSignal): Promise<boolean> {
+  const { promise: late, resolve, reject } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  const abort = (): void => reject(abandoned(signal.reason));
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 function brokenBy(cause: unknown): AdapterError {

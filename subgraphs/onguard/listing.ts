@@ -1,4 +1,5 @@
 // The whole inventory: every type is read, then the devices are given out panel by panel with their status.
+import type { Logger } from 'pino';
 import type { DevicePage } from '../../adapter-kit/model.ts';
 import type { Instance, InstanceList, InventoryReader } from './inventory.ts';
 import { withoutClashes } from './inventory.ts';
@@ -7,7 +8,9 @@ import { groupByPanel, type PanelGroup, readStatuses, type StatusReaderOptions }
 import { type HardwareStatus, UNTOLD_STATUS } from './status-words.ts';
 
 /** Devices on a page of ours: small enough that a page's statuses are fresh when it is given out. */
-const DEVICES_PER_PAGE = 100;
+const DEVICES_PER_PAGE = 200;
+/** A sync may take fifteen minutes. What is not asked by then keeps the state that events gave it. */
+const MAX_SWEEP_MS = 600_000;
 
 /** All instances of the integration's types, with the ids that they keep. */
 export interface Inventory {
@@ -45,13 +48,14 @@ export interface Listing {
   /** Null: the status of devices is left to events and polls of others. */
   readonly statuses: StatusReaderOptions | null;
   readonly now: () => Date;
+  readonly logger: Logger;
   /** Told of what was read, so that events find their devices. */
   readonly onRead: (inventory: Inventory) => void;
 }
 
 /** @throws AdapterError; what was given out before it stays good */
 export async function* listDevices(
-  { reader, statuses, now, onRead }: Listing,
+  { reader, statuses, now, logger, onRead }: Listing,
   signal: AbortSignal,
 ): AsyncGenerator<DevicePage> {
   const segments = await reader.segments(signal);
@@ -64,9 +68,18 @@ export async function* listDevices(
   };
   const pages = pagesOf([...groupByPanel(inventory.panels, inventory.instances).values()]);
   if (pages.length === 0) yield { devices: [], rejected: inventory.rejected, totalCount: inventory.total };
+  const sweepEndsAt = now().getTime() + MAX_SWEEP_MS;
+  let isLate = false;
   for (const [index, groups] of pages.entries()) {
     const observedAt = now();
-    const states = statuses === null ? null : await readStatuses(statuses, groups, signal);
+    if (!isLate && observedAt.getTime() >= sweepEndsAt) {
+      isLate = true;
+      logger.warn(
+        { page: index, pages: pages.length },
+        'Reading the status of the system takes too long; the rest is left',
+      );
+    }
+    const states = statuses === null || isLate ? null : await readStatuses(statuses, groups, signal);
     yield {
       devices: groups.flatMap(instancesOf).map((instance) => {
         const status = states?.get(instance.nativeId) ?? null;

@@ -64,11 +64,11 @@ export function nameOf(instance: Instance): string {
 function parentOf({ kind, place }: Instance, nativeIds: ReadonlySet<string> | null): string | null {
   if (kind.name === 'panel') return null;
   const panel = String(place.panelId);
+  if (place.subdeviceId === 0) return nativeIds?.has(panel) === true ? panel : null;
   const device = `${panel}-${place.deviceId}`;
-  const nearest = place.subdeviceId === 0 ? [panel] : [`${device}-board`, device, panel];
   // An input belongs to the board of its number even where a reader has the same.
-  const isPartOfReader = /reader/i.test(kind.typeName);
-  const candidates = isPartOfReader ? [device, panel] : nearest;
+  const isPartOfReader = /^lnl_reader/i.test(kind.typeName);
+  const candidates = isPartOfReader ? [device, panel] : [`${device}-board`, device, panel];
   return candidates.find((id) => nativeIds?.has(id) ?? false) ?? null;
 }
 

@@ -12,6 +12,8 @@ import { WireLogin, WirePage } from './wire.ts';
 const RENEW_BEFORE_MS = 300_000;
 /** Life of a token whose end is not told. The only figure ever reported is eight hours; the inactivity clock is shorter. */
 const UNTOLD_LIFE_MS = 1_800_000;
+/** A token that ends sooner has not: the platform's clock and ours differ. One that did end is refused, and replaced then. */
+const MIN_LIFE_MS = 60_000;
 /** A refused account is left alone for so long: lockouts count the tries of an interval. */
 const REFUSAL_MEMORY_MS = 300_000;
 /** Saying good-bye may not hold up a stop. */
@@ -56,7 +58,8 @@ export function createSession({ calls, credentials, settings, now }: SessionOpti
     };
     const answer = await calls.json({ method: 'POST', path: 'authentication', json, signal: closed.signal }, WireLogin);
     const endsAt = Date.parse(answer.token_expiration_time ?? '');
-    const lifeMs = Number.isNaN(endsAt) ? UNTOLD_LIFE_MS : Math.max(0, endsAt - startedAt);
+    const toldMs = endsAt - startedAt;
+    const lifeMs = toldMs >= MIN_LIFE_MS ? toldMs : UNTOLD_LIFE_MS;
     // A token that lives for less than the margin is used for half its life.
     return { token: answer.session_token, renewAt: startedAt + Math.max(lifeMs - RENEW_BEFORE_MS, lifeMs / 2) };
   }

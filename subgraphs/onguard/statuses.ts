@@ -18,8 +18,8 @@ import {
   UNTOLD_STATUS,
 } from './status-words.ts';
 
-/** Panels refreshed at once; what is under way at the server is bounded by the client. */
-const PANELS_AT_ONCE = 4;
+/** Panels whose refresh is waited for at once; the calls that are under way at the server are bounded by the client. */
+const PANELS_AT_ONCE = 64;
 const DEVICES_AT_ONCE = 4;
 
 /** Faults of one device; all others are faults of the platform and end the reading. */

@@ -271,14 +271,8 @@ function execute({ platform }: ApiParts, request: ApiRequest): object {
   }
   if (method !== 'gethardwarestatus') throw badItem('method_name');
   const deviceId = typeName === 'lnl_panel' ? 0 : (key.get('readerid') ?? key.get('id') ?? Number.NaN);
-  const object = platform.world.objects.find(
-    (each) =>
-      each.typeName.toLowerCase() === typeName &&
-      each.panelId === panelId &&
-      each.deviceId === deviceId &&
-      each.subdeviceId === 0,
-  );
-  if (object === undefined) throw gone();
+  const object = platform.find(deviceId === 0 ? String(panelId) : `${panelId}-${deviceId}`);
+  if (object === undefined || object.typeName.toLowerCase() !== typeName) throw gone();
   return { out_parameter_value_map: { Status: platform.cached(object) } };
 }
 

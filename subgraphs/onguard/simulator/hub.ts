@@ -226,6 +226,7 @@ export function createHub(file: StateFile, board: FaultBoard, sessions: Sessions
           connection.isStarted = true;
           return json(response, 200, { Response: 'started' });
         case 'poll':
+          if ((url.searchParams.get('messageId') ?? '') === '') return json(response, 400, {});
           return poll(connection, response);
         case 'send':
           invoked(connection, new URLSearchParams(body).get('data') ?? '');

@@ -58,6 +58,7 @@ export interface PlatformOptions {
 
 export function createPlatform({ world, file, codes, board, now, onEvent }: PlatformOptions): Platform {
   const byId = new Map(world.objects.map((object) => [object.nativeId, object]));
+  const byPanel = Map.groupBy(world.objects, ({ panelId }) => panelId);
   const offline = new Set(file.state.offline);
   const words = new Map<string, { readonly type?: string; readonly state?: string }>();
   const own = new Map<string, number | string>();
@@ -163,7 +164,7 @@ export function createPlatform({ world, file, codes, board, now, onEvent }: Plat
     wordsOf: (nativeId) => words.get(nativeId) ?? {},
     refresh(panelId) {
       if (!byId.has(String(panelId))) return false;
-      for (const object of world.objects) if (object.panelId === panelId) cache.set(object.nativeId, truth(object));
+      for (const object of byPanel.get(panelId) ?? []) cache.set(object.nativeId, truth(object));
       return true;
     },
     cached: (object) => cache.get(object.nativeId) ?? ONLINE,
