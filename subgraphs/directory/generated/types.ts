@@ -340,6 +340,10 @@ export type OrderDirection =
 export type Vendor =
   /** Vendor cloud. */
   | 'VENDOR_CLOUD'
+  /** Milestone XProtect. */
+  | 'MILESTONE'
+  /** Reconeyez. */
+  | 'RECONEYEZ'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 
@@ -1020,6 +1024,18 @@ export type VendorCloudPlatform = Platform & {
   integrationId: Scalars['ID']['output'];
 };
 
+/** Milestone XProtect behind an integration. */
+export type MilestonePlatform = Platform & {
+  __typename?: 'MilestonePlatform';
+  integrationId: Scalars['ID']['output'];
+};
+
+/** Reconeyez behind an integration. */
+export type ReconeyezPlatform = Platform & {
+  __typename?: 'ReconeyezPlatform';
+  integrationId: Scalars['ID']['output'];
+};
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -1136,7 +1152,11 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | ( IntegrationRow )
     | ( SiteBindingRow )
   ;
-  Platform: ( VendorCloudPlatform );
+  Platform:
+    | ( VendorCloudPlatform )
+    | ( MilestonePlatform )
+    | ( ReconeyezPlatform )
+  ;
 };
 
 /** Mapping between all available schema types and the resolvers types */
@@ -1219,6 +1239,8 @@ export type ResolversTypes = {
   BindSitePayload: ResolverTypeWrapper<Omit<BindSitePayload, 'binding' | 'userErrors'> & { binding?: Maybe<ResolversTypes['SiteBinding']>, userErrors: Array<ResolversTypes['UserError']> }>;
   RotateWebhookSecretPayload: ResolverTypeWrapper<Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversTypes['InboundWebhook']>, userErrors: Array<ResolversTypes['UserError']> }>;
   VendorCloudPlatform: ResolverTypeWrapper<VendorCloudPlatform>;
+  MilestonePlatform: ResolverTypeWrapper<MilestonePlatform>;
+  ReconeyezPlatform: ResolverTypeWrapper<ReconeyezPlatform>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1284,6 +1306,8 @@ export type ResolversParentTypes = {
   BindSitePayload: Omit<BindSitePayload, 'binding' | 'userErrors'> & { binding?: Maybe<ResolversParentTypes['SiteBinding']>, userErrors: Array<ResolversParentTypes['UserError']> };
   RotateWebhookSecretPayload: Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversParentTypes['InboundWebhook']>, userErrors: Array<ResolversParentTypes['UserError']> };
   VendorCloudPlatform: VendorCloudPlatform;
+  MilestonePlatform: MilestonePlatform;
+  ReconeyezPlatform: ReconeyezPlatform;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1324,7 +1348,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, RECONEYEZ?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   viewer?: Resolver<ResolversTypes['Viewer'], ParentType, ContextType>;
@@ -1416,7 +1440,7 @@ export type IntegrationResolvers<ContextType = Context, ParentType extends Resol
 };
 
 export type PlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Platform'] = ResolversParentTypes['Platform']> = {
-  __resolveType: TypeResolveFn<'VendorCloudPlatform', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'ReconeyezPlatform', ParentType, ContextType>;
 };
 
 export type IntegrationHealthResolvers<ContextType = Context, ParentType extends ResolversParentTypes['IntegrationHealth'] = ResolversParentTypes['IntegrationHealth']> = {
@@ -1555,6 +1579,16 @@ export type VendorCloudPlatformResolvers<ContextType = Context, ParentType exten
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type MilestonePlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['MilestonePlatform'] = ResolversParentTypes['MilestonePlatform']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ReconeyezPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconeyezPlatform'] = ResolversParentTypes['ReconeyezPlatform']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type Resolvers<ContextType = Context> = {
   DateTime?: GraphQLScalarType;
   Duration?: GraphQLScalarType;
@@ -1595,5 +1629,7 @@ export type Resolvers<ContextType = Context> = {
   BindSitePayload?: BindSitePayloadResolvers<ContextType>;
   RotateWebhookSecretPayload?: RotateWebhookSecretPayloadResolvers<ContextType>;
   VendorCloudPlatform?: VendorCloudPlatformResolvers<ContextType>;
+  MilestonePlatform?: MilestonePlatformResolvers<ContextType>;
+  ReconeyezPlatform?: ReconeyezPlatformResolvers<ContextType>;
 };
 

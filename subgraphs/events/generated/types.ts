@@ -339,6 +339,10 @@ export type OrderDirection =
 export type Vendor =
   /** Vendor cloud. */
   | 'VENDOR_CLOUD'
+  /** Milestone XProtect. */
+  | 'MILESTONE'
+  /** Reconeyez. */
+  | 'RECONEYEZ'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 

@@ -343,6 +343,10 @@ export type OrderDirection =
 export type Vendor =
   /** Vendor cloud. */
   | 'VENDOR_CLOUD'
+  /** Milestone XProtect. */
+  | 'MILESTONE'
+  /** Reconeyez. */
+  | 'RECONEYEZ'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 
@@ -997,6 +1001,20 @@ export type VendorCloudDevice = SourceDevice & {
   nativeId: Scalars['String']['output'];
 };
 
+/** A device as Milestone XProtect reports it. */
+export type MilestoneDevice = SourceDevice & {
+  __typename?: 'MilestoneDevice';
+  integrationId: Scalars['ID']['output'];
+  nativeId: Scalars['String']['output'];
+};
+
+/** A device as Reconeyez reports it. */
+export type ReconeyezDevice = SourceDevice & {
+  __typename?: 'ReconeyezDevice';
+  integrationId: Scalars['ID']['output'];
+  nativeId: Scalars['String']['output'];
+};
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -1110,7 +1128,11 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | ( DeviceRow )
     | ( SyncRunRow )
   ;
-  SourceDevice: ( VendorCloudDevice );
+  SourceDevice:
+    | ( VendorCloudDevice )
+    | ( MilestoneDevice )
+    | ( ReconeyezDevice )
+  ;
 };
 
 /** Mapping between all available schema types and the resolvers types */
@@ -1187,6 +1209,8 @@ export type ResolversTypes = {
   SyncIntegrationInput: SyncIntegrationInput;
   SyncPayload: ResolverTypeWrapper<Omit<SyncPayload, 'run' | 'userErrors'> & { run?: Maybe<ResolversTypes['SyncRun']>, userErrors: Array<ResolversTypes['UserError']> }>;
   VendorCloudDevice: ResolverTypeWrapper<VendorCloudDevice>;
+  MilestoneDevice: ResolverTypeWrapper<MilestoneDevice>;
+  ReconeyezDevice: ResolverTypeWrapper<ReconeyezDevice>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1242,6 +1266,8 @@ export type ResolversParentTypes = {
   SyncIntegrationInput: SyncIntegrationInput;
   SyncPayload: Omit<SyncPayload, 'run' | 'userErrors'> & { run?: Maybe<ResolversParentTypes['SyncRun']>, userErrors: Array<ResolversParentTypes['UserError']> };
   VendorCloudDevice: VendorCloudDevice;
+  MilestoneDevice: MilestoneDevice;
+  ReconeyezDevice: ReconeyezDevice;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1282,7 +1308,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, RECONEYEZ?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType, RequireFields<QueryDeviceArgs, 'id'>>;
@@ -1361,7 +1387,7 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
 };
 
 export type SourceDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SourceDevice'] = ResolversParentTypes['SourceDevice']> = {
-  __resolveType: TypeResolveFn<'VendorCloudDevice', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'ReconeyezDevice', ParentType, ContextType>;
 };
 
 export type DeviceLinkResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeviceLink'] = ResolversParentTypes['DeviceLink']> = {
@@ -1527,6 +1553,18 @@ export type VendorCloudDeviceResolvers<ContextType = Context, ParentType extends
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type MilestoneDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['MilestoneDevice'] = ResolversParentTypes['MilestoneDevice']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type ReconeyezDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconeyezDevice'] = ResolversParentTypes['ReconeyezDevice']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type Resolvers<ContextType = Context> = {
   DateTime?: GraphQLScalarType;
   Duration?: GraphQLScalarType;
@@ -1569,5 +1607,7 @@ export type Resolvers<ContextType = Context> = {
   SyncRunEdge?: SyncRunEdgeResolvers<ContextType>;
   SyncPayload?: SyncPayloadResolvers<ContextType>;
   VendorCloudDevice?: VendorCloudDeviceResolvers<ContextType>;
+  MilestoneDevice?: MilestoneDeviceResolvers<ContextType>;
+  ReconeyezDevice?: ReconeyezDeviceResolvers<ContextType>;
 };
 
