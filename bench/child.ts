@@ -38,8 +38,7 @@ export const isPinned: boolean = availableParallelism() > 1 && existsSync(TASKSE
 
 /** @param core the server's is 0, the load generator's 1: neither waits for the other's turn */
 export function startChild<C extends Calls>(file: string, core: 0 | 1): Child<C> {
-  const profile = process.execArgv.filter((argument) => argument.startsWith('--cpu-prof'));
-  const node = [process.execPath, ...profile, '--expose-gc', new URL(file, import.meta.url).pathname];
+  const node = [process.execPath, ...process.execArgv, '--expose-gc', new URL(file, import.meta.url).pathname];
   const [command = '', ...args] = isPinned ? [TASKSET, '-c', String(core), ...node] : node;
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();

@@ -56,7 +56,11 @@ function assertWhole(messages: readonly string[]): void {
   if (ids.size !== EVENTS) throw new Error(`${messages.length} messages with ${ids.size} of ${EVENTS} events`);
 }
 
-async function measure(server: Pick<Child<BaselineCalls>, 'cpuMs'>, clients: Child<WsLoadCalls>, start: () => Promise<unknown>) {
+async function measure(
+  server: Pick<Child<BaselineCalls>, 'cpuMs'>,
+  clients: Child<WsLoadCalls>,
+  start: () => Promise<unknown>,
+) {
   await clients.call('reset', null as never);
   const before = await server.cpuMs();
   const collected = clients.call('collect', EVENTS * CLIENTS);

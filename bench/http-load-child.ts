@@ -120,7 +120,15 @@ async function run({ port, connections, ms }: LoadOptions): Promise<LoadResult> 
 
 const calls = {
   /** Every body is one request; load begins at the first of them. */
-  prepare({ path, headers, bodies }: { path: string; headers: Record<string, string>; bodies: readonly string[] }): void {
+  prepare({
+    path,
+    headers,
+    bodies,
+  }: {
+    path: string;
+    headers: Record<string, string>;
+    bodies: readonly string[];
+  }): void {
     requests = bodies.map((body) => httpRequest(path, headers, body));
     nextRequest = 0;
   },
@@ -150,7 +158,10 @@ const calls = {
         timestamp: new Date(now).toISOString(),
         account_id: options.accountId,
         site_id: device?.siteId,
-        data: { status: Math.floor(number / options.devices.length) % 2 === round % 2 ? 'offline' : 'online', note: '' },
+        data: {
+          status: Math.floor(number / options.devices.length) % 2 === round % 2 ? 'offline' : 'online',
+          note: '',
+        },
       };
       event.data.note = 'x'.repeat(Math.max(0, options.bytes - JSON.stringify(event).length));
       const body = JSON.stringify(event);

@@ -1,4 +1,11 @@
-import { buildSchema, type GraphQLFieldResolver, type GraphQLSchema, isEnumType, isObjectType, isScalarType } from 'graphql';
+import {
+  buildSchema,
+  type GraphQLFieldResolver,
+  type GraphQLSchema,
+  isEnumType,
+  isObjectType,
+  isScalarType,
+} from 'graphql';
 import DataLoader from 'dataloader';
 import type { LiveDevice } from '../adapter-kit/model.ts';
 import type { VendorHost } from '../adapter-kit/vendor-host.ts';

@@ -30,11 +30,10 @@ function holdable(vendor: Vendor): Vendor {
     ...vendor,
     createAdapter(options) {
       const adapter = vendor.createAdapter(options);
-      const { listDevices } = adapter;
       async function* nothing(): AsyncGenerator<DevicePage> {
         yield { devices: [], totalCount: 0 };
       }
-      return { ...adapter, listDevices: (signal) => (isHeld ? nothing() : listDevices(signal)) };
+      return { ...adapter, listDevices: (signal) => (isHeld ? nothing() : adapter.listDevices(signal)) };
     },
   };
 }
@@ -64,7 +63,11 @@ const calls = {
       ttlSeconds: TOKEN_SECONDS,
     });
     const vendor = setting.platforms === 'memory' ? memoryVendor : realVendor;
-    app = await startApp({ config: configOf(setting, issuer), vendors: [holdable(vendor)], logger: createLogger('warn') });
+    app = await startApp({
+      config: configOf(setting, issuer),
+      vendors: [holdable(vendor)],
+      logger: createLogger('warn'),
+    });
     return { url: app.url, token };
   },
 
@@ -118,7 +121,8 @@ const calls = {
 
 export type ProductCalls = typeof calls;
 
-export interface FinishedRun extends Pick<z.infer<typeof SyncRun>, 'state' | 'trigger' | 'listed' | 'added' | 'updated'> {
+export interface FinishedRun
+  extends Pick<z.infer<typeof SyncRun>, 'state' | 'trigger' | 'listed' | 'added' | 'updated'> {
   readonly ms: number;
 }
 

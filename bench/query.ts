@@ -148,7 +148,9 @@ function figureOf(
     return `${count(of(all, 'rate'))}/s, ${of(all, 'cpuMs').toFixed(3)} CPU ms, p50 ${of(all, 'p50Ms').toFixed(1)} p99 ${of(all, 'p99Ms').toFixed(1)} ms`;
   };
   const ratios = (name: Contestant['name']): number =>
-    median((measured.get('product') ?? []).map(({ rate }, at) => rate / (measured.get(name)?.[at]?.rate ?? Number.NaN)));
+    median(
+      (measured.get('product') ?? []).map(({ rate }, at) => rate / (measured.get(name)?.[at]?.rate ?? Number.NaN)),
+    );
   const plain = ratios('plain');
   const target = isTarget ? { target: { text: `${TARGET} of plain graphql-js`, isMet: plain >= TARGET } } : {};
   return [

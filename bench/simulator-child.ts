@@ -24,12 +24,12 @@ const calls = {
       options.devices,
       orgs.map(() => 1 / orgs.length),
     );
-    const { startSimulator } = await realVendor.simulator();
+    const platform = await realVendor.simulator();
     const started = orgs.map(async ({ name, sites }, at) => {
       const accountId = `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`;
       const devices = counts[at] ?? 1;
       const common = { port: 0, stateFile: null, now: () => new Date() };
-      return startSimulator({ seed: SEED + at, accountId, accountName: name, sites, devices, ...common });
+      return platform.startSimulator({ seed: SEED + at, accountId, accountName: name, sites, devices, ...common });
     });
     simulators = await Promise.all(started);
     return simulators.map((simulator, at) => ({

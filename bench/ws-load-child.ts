@@ -55,7 +55,10 @@ function frameReader(onEach: (opcode: number, payload: () => string) => void): (
 function open(port: number, path: string, subprotocol: string, isKeeper: boolean, onOpen: (client: Client) => void) {
   return new Promise<Client>((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    const client: Client = { socket, say: (message) => socket.write(frame(TEXT, Buffer.from(JSON.stringify(message)))) };
+    const client: Client = {
+      socket,
+      say: (message) => socket.write(frame(TEXT, Buffer.from(JSON.stringify(message)))),
+    };
     let isUpgraded = false;
     let isReady = false;
     const read = frameReader((opcode, payload) => {
@@ -137,7 +140,10 @@ const calls = {
       onFrame = () => {
         if (received >= frames || closed > 0) resolve();
       };
-      setTimeout(() => reject(new Error(`${received} of ${frames} frames came, ${closed} clients were closed`)), 60_000).unref();
+      setTimeout(
+        () => reject(new Error(`${received} of ${frames} frames came, ${closed} clients were closed`)),
+        60_000,
+      ).unref();
       onFrame();
     });
     if (closed > 0) throw new Error(`${closed} clients were closed`);
