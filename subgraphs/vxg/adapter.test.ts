@@ -146,14 +146,40 @@ describe('readDevices', () => {
     return simulator.calls() - before;
   };
 
-  it('asks for a few cameras one by one, and for their groups', async () => {
-    const refs = refsOf((await listAll(adapter)).devices.slice(0, 3));
-    expect(await callsOf(() => adapter.readDevices(refs, never()))).toBe(4);
+  it('asks for one camera by its id', async () => {
+    const refs = refsOf((await listAll(adapter)).devices.slice(0, 1));
+    expect(await callsOf(() => adapter.readDevices(refs, never()))).toBe(1);
   });
 
-  it('reads many from the pages on which they were last seen', async () => {
-    const refs = refsOf((await listAll(adapter)).devices.slice(200, 230));
-    expect(await callsOf(() => adapter.readDevices(refs, never()))).toBe(2);
+  it('reads those that stand together in one call, and others in one per page', async () => {
+    const { devices } = await listAll(adapter);
+    const near = refsOf(devices.slice(80, 160));
+    const far = refsOf([...devices.slice(0, 20), ...devices.slice(210, 220)]);
+    expect(await callsOf(() => adapter.readDevices(near, never()))).toBe(1);
+    expect(await callsOf(() => adapter.readDevices(far, never()))).toBe(2);
+  });
+
+  it('asks for groups beside, when nobody did within the last minute', async () => {
+    const refs = refsOf((await listAll(adapter)).devices.slice(0, 1));
+    const fresh = connect(simulator);
+    expect(await callsOf(() => fresh.readDevices(refs, never()))).toBe(2);
+    expect(await callsOf(() => fresh.readDevices(refs, never()))).toBe(1);
+    await fresh.close();
+  });
+
+  it('finds a camera that is not where it was', async () => {
+    const { devices } = await listAll(adapter);
+    const shifted = connect(simulator, { settings: { pageSize: 3 } });
+    await listAll(shifted);
+    await control(simulator, 'faults', { shift: 50 });
+    const found = await shifted.readDevices(refsOf(devices.slice(100, 103)), never());
+    expect([...found.keys()].toSorted()).toEqual(
+      devices
+        .slice(100, 103)
+        .map(({ nativeId }) => nativeId)
+        .toSorted(),
+    );
+    await shifted.close();
   });
 
   it('finds cameras of which it does not know where they are', async () => {

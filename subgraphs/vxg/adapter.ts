@@ -4,8 +4,8 @@ import type { AdapterOptions } from '../../adapter-kit/define-vendor.ts';
 import { createVxgClient, reachService, type VxgClient } from './client.ts';
 import { type CustomEvents, createCustomEvents, toOwnEvent } from './custom-events.ts';
 import { followEvents, type SeenEvents } from './event-feed.ts';
-import { createInventoryMemory, listInventory, listSites } from './listing.ts';
-import { type LiveReads, pageDevices, readDevices } from './live-reads.ts';
+import { createInventoryMemory, type Inventory, listInventory, listSites, readGroups } from './listing.ts';
+import { pageDevices, readDevices } from './live-reads.ts';
 import { createOnceLog } from './once-log.ts';
 import { probe } from './probe.ts';
 import type { VxgSettings } from './settings.ts';
@@ -28,7 +28,7 @@ export function createVxgAdapter(options: AdapterOptions<VxgSettings>): Adapter 
     return client;
   }
 
-  function reads(): LiveReads {
+  function reads(): Inventory {
     return { client: open(), settings, memory, once, logger, now };
   }
 
@@ -48,7 +48,7 @@ export function createVxgAdapter(options: AdapterOptions<VxgSettings>): Adapter 
       const service = open();
       // A key that opens no groups still has to be taken by somebody for the platform to be reachable.
       if (service.key.scheme !== 'LKey') await service.cameras(service.cameraQuery(1), signal);
-      const named = (await service.groups(signal)).map(({ id, name }) => ({ id, name }));
+      const named = (await readGroups(reads(), signal)).map(({ id, name }) => ({ id, name }));
       return { version: null, checkedAt, extras: { groups: named } };
     },
 

@@ -25,10 +25,9 @@ const MAX_SEEN = 100_000;
 /** Ids that were delivered by this adapter, whatever became of its listeners, with the time of their event. */
 export type SeenEvents = Map<string, number>;
 
-export interface EventFeed extends Pick<Inventory, 'client' | 'settings' | 'memory' | 'once'> {
+export interface EventFeed extends Pick<Inventory, 'client' | 'settings' | 'memory' | 'once' | 'now'> {
   readonly origin: string;
   readonly seen: SeenEvents;
-  readonly now: () => Date;
 }
 
 interface Found {

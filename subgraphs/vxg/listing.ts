@@ -23,14 +23,18 @@ const FAULTY_AFTER = 2;
 
 /** What one adapter remembers between listings. It never decides which devices there are. */
 export interface InventoryMemory {
-  /** Offset of the page on which a camera was last seen. */
-  readonly offsets: Map<string, number>;
+  /** Where in the list a camera was last seen. */
+  readonly positions: Map<string, number>;
   /** Cameras that should record and do not: listings in a row. */
   readonly silent: Map<string, number>;
+  groups: { readonly list: readonly WireGroup[]; readonly readAt: number } | null;
 }
 
+/** Groups change when people reorganise; how cameras are is never taken from memory. */
+const GROUPS_GOOD_MS = 60_000;
+
 export function createInventoryMemory(): InventoryMemory {
-  return { offsets: new Map(), silent: new Map() };
+  return { positions: new Map(), silent: new Map(), groups: null };
 }
 
 export interface Inventory {
@@ -39,6 +43,26 @@ export interface Inventory {
   readonly memory: InventoryMemory;
   readonly once: OnceLog;
   readonly logger: Logger;
+  readonly now: () => Date;
+}
+
+/** The groups of the account; live reads are content with those of the last minute. */
+export async function readGroups(
+  { client, memory, now }: Pick<Inventory, 'client' | 'memory' | 'now'>,
+  signal: AbortSignal,
+): Promise<readonly WireGroup[]> {
+  const list = await client.groups(signal);
+  memory.groups = { list, readAt: now().getTime() };
+  return list;
+}
+
+export async function recentGroups(
+  inventory: Pick<Inventory, 'client' | 'memory' | 'now'>,
+  signal: AbortSignal,
+): Promise<readonly WireGroup[]> {
+  const { groups } = inventory.memory;
+  const isGood = groups !== null && inventory.now().getTime() - groups.readAt < GROUPS_GOOD_MS;
+  return isGood ? groups.list : readGroups(inventory, signal);
 }
 
 /** Of an installation that has none, or keeps them from this key, there are no servers. */
@@ -62,11 +86,11 @@ export function faultyOf({ silent }: InventoryMemory): ReadonlySet<string> {
 }
 
 async function readSurroundings(
-  { client, settings }: Inventory,
+  inventory: Inventory,
   signal: AbortSignal,
 ): Promise<{ readonly groups: readonly WireGroup[]; readonly around: Surroundings }> {
-  const [groups, gateways] = await Promise.all([client.groups(signal), client.gateways(signal)]);
-  return { groups, around: surround(settings, groups, gateways) };
+  const [groups, gateways] = await Promise.all([readGroups(inventory, signal), inventory.client.gateways(signal)]);
+  return { groups, around: surround(inventory.settings, groups, gateways) };
 }
 
 function noteStatus({ once }: Inventory, { status }: WireCamera): void {
@@ -81,7 +105,7 @@ export async function* listInventory(inventory: Inventory, signal: AbortSignal):
     readSurroundings(inventory, signal),
     readServers(inventory, signal),
   ]);
-  const offsets = new Map<string, number>();
+  const positions = new Map<string, number>();
   const silent = new Map<string, number>();
   const listed = new Set<string>();
   let storages = 0;
@@ -93,16 +117,16 @@ export async function* listInventory(inventory: Inventory, signal: AbortSignal):
     storages += cameras.filter(isStorage).length;
     // A list that is changed while it is read shows an entry on two pages.
     const fresh = cameras.filter((camera) => !isStorage(camera) && !listed.has(camera.id));
+    cameras.forEach(({ id }, index) => positions.set(id, offsetOf(query) + index));
     for (const camera of fresh) {
       listed.add(camera.id);
-      offsets.set(camera.id, offsetOf(query));
       if (lacksRecording(camera)) silent.set(camera.id, (memory.silent.get(camera.id) ?? 0) + 1);
       noteStatus(inventory, camera);
     }
     const judged = { ...around, notRecording: faultyOf({ ...memory, silent }) };
     yield { devices: fresh.map((camera) => normalizeCamera(camera, judged)), rejected: page.rejected };
   }
-  replace(memory.offsets, offsets);
+  replace(memory.positions, positions);
   replace(memory.silent, silent);
   yield {
     devices: servers.map((server) => normalizeServer(server, settings)),

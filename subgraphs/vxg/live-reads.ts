@@ -1,9 +1,9 @@
-// Live reads with the fewest calls: a few cameras one by one, many by the pages on which they were last seen.
+// Live reads with the fewest calls: one camera by its id, more by the stretches of the list where they were last seen.
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
 import { mapConcurrent } from '../../adapter-kit/map-concurrent.ts';
 import type { DeviceRef, LiveDevice } from '../../adapter-kit/model.ts';
 import type { VxgClient } from './client.ts';
-import { faultyOf, type Inventory, readServers } from './listing.ts';
+import { faultyOf, type Inventory, readServers, recentGroups } from './listing.ts';
 import {
   isServerId,
   isStorage,
@@ -16,16 +16,14 @@ import {
 import { offsetOf, walk } from './paging.ts';
 import type { WireCamera, WireGroup } from './wire.ts';
 
-/** Up to so many cameras are cheaper to ask for by id than to look for in a list. */
+/** Up to so many cameras that are not where they were are cheaper to ask for by id than to look for in the whole list. */
 const MAX_SINGLE = 4;
+/** So many cameras may have been added or removed before one, and it is still found. */
+const SLACK = 2;
 /** Calls of one read under way at once; the client's own bound is for all reads together. */
 const MAX_PARALLEL = 4;
 /** Calls for one page of ours; it is given short then, but never empty while more may follow. */
 const MAX_PAGE_CALLS = 20;
-
-export interface LiveReads extends Inventory {
-  readonly now: () => Date;
-}
 
 /** @returns null for a camera that the service does not have */
 async function readCamera(client: VxgClient, id: string, signal: AbortSignal): Promise<WireCamera | null> {
@@ -37,9 +35,26 @@ async function readCamera(client: VxgClient, id: string, signal: AbortSignal): P
   }
 }
 
+interface Stretch {
+  readonly from: number;
+  readonly length: number;
+}
+
+/** The fewest stretches of the list, none longer than a page, that have all these positions in them. */
+function stretchesOf(positions: readonly number[], pageSize: number): readonly Stretch[] {
+  const stretches: { from: number; length: number }[] = [];
+  for (const position of positions.toSorted((one, other) => one - other)) {
+    const last = stretches.at(-1);
+    const length = last === undefined ? Number.POSITIVE_INFINITY : position + SLACK + 1 - last.from;
+    if (last !== undefined && length <= pageSize) last.length = length;
+    else stretches.push({ from: Math.max(0, position - SLACK), length: Math.min(2 * SLACK + 1, pageSize) });
+  }
+  return stretches;
+}
+
 /**
- * Cameras by id, as they are now; those that the service no longer has are left out. Costs a call per camera up to 4
- * cameras, beyond that a call per page on which they were last seen, and a walk through the list for what has moved.
+ * Cameras by id, as they are now; those that the service no longer has are left out. Costs a call for one camera, for more
+ * a call per stretch of the list, and a walk through the list where positions are not known.
  */
 export async function readCameras(
   { client, settings, memory }: Pick<Inventory, 'client' | 'settings' | 'memory'>,
@@ -62,22 +77,26 @@ export async function readCameras(
     wanted.clear();
   }
 
-  async function pages(offsets: readonly number[]): Promise<void> {
-    await mapConcurrent(offsets, MAX_PARALLEL, signal, async (offset, inner) => {
-      const page = await client.cameras(client.cameraQuery(settings.pageSize, offset), inner);
-      for (const { value } of page.items) take(value);
-    });
+  if (wanted.size > 1) {
+    const positions = [...wanted].map((id) => memory.positions.get(id)).filter((position) => position !== undefined);
+    await mapConcurrent(
+      stretchesOf(positions, settings.pageSize),
+      MAX_PARALLEL,
+      signal,
+      async ({ from, length }, inner) => {
+        const page = await client.cameras(client.cameraQuery(length, from), inner);
+        for (const { value } of page.items) take(value);
+      },
+    );
   }
-
-  if (wanted.size > MAX_SINGLE) await pages([...new Set([...wanted].map((id) => memory.offsets.get(id) ?? 0))]);
   if (wanted.size > 0 && wanted.size <= MAX_SINGLE) await single();
   if (wanted.size === 0) return found;
   const read = (query: Parameters<VxgClient['cameras']>[0]) => client.cameras(query, signal);
   for await (const { query, page } of walk(read, client.cameraQuery(settings.pageSize))) {
-    for (const { value } of page.items) {
-      memory.offsets.set(value.id, offsetOf(query));
+    page.items.forEach(({ value }, index) => {
+      memory.positions.set(value.id, offsetOf(query) + index);
       take(value);
-    }
+    });
     if (wanted.size === 0) break;
   }
   return found;
@@ -89,7 +108,7 @@ function around({ settings, memory }: Inventory, groups: readonly WireGroup[]): 
 }
 
 export async function readDevices(
-  reads: LiveReads,
+  reads: Inventory,
   refs: readonly DeviceRef[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, LiveDevice>> {
@@ -97,7 +116,7 @@ export async function readDevices(
   const servers = new Set(refs.map(({ nativeId }) => nativeId).filter(isServerId));
   const ids = refs.map(({ nativeId }) => nativeId).filter((id) => !isServerId(id));
   const [groups, cameras, allServers] = await Promise.all([
-    ids.length === 0 ? [] : reads.client.groups(signal),
+    ids.length === 0 ? [] : recentGroups(reads, signal),
     readCameras(reads, ids, signal),
     servers.size === 0 ? [] : readServers(reads, signal),
   ]);
@@ -124,7 +143,7 @@ function readPosition(after: string | null): { readonly list: string; readonly o
 
 /** The service's live list: cameras in its own order, then servers. @param first 1 to 500 */
 export async function pageDevices(
-  reads: LiveReads,
+  reads: Inventory,
   first: number,
   after: string | null,
   signal: AbortSignal,
@@ -132,7 +151,7 @@ export async function pageDevices(
   const position = readPosition(after);
   const { client, settings } = reads;
   const devices: LiveDevice[] = [];
-  const surroundings = around(reads, position.list === 'c' ? await client.groups(signal) : []);
+  const surroundings = around(reads, position.list === 'c' ? await recentGroups(reads, signal) : []);
   let offset: number | null = position.list === 'c' ? position.offset : null;
   for (let calls = 0; offset !== null && devices.length < first; calls += 1) {
     if (calls >= MAX_PAGE_CALLS && devices.length > 0) break;

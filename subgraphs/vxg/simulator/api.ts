@@ -150,7 +150,9 @@ function listCameras(parts: ApiParts, call: Call): Answer {
     .map((device) => installation.cameraRecord(device, false));
   const storage = { id: installation.world.storageId, name: 'storage', status: 'inactive', meta: { isstorage: '' } };
   const isWanted = call.caller.scheme === 'LKey' && hasTags(storage.meta, call.query);
-  return list(parts, call, isWanted ? [...records, storage] : records);
+  const { shift } = parts.board.faults;
+  const turned = [...records.slice(shift), ...records.slice(0, shift)];
+  return list(parts, call, isWanted ? [...turned, storage] : turned);
 }
 
 function oneCamera(parts: ApiParts, { caller }: Call, id: number, version: string): Answer {

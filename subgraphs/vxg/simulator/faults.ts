@@ -19,6 +19,8 @@ export const Faults = z.strictObject({
   totalOff: z.int().default(0),
   /** How many polls a clip takes to be made. */
   clipPolls: z.int().min(0).max(1_000).default(2),
+  /** By how many places the list of cameras is turned round, as if others had come and gone. */
+  shift: z.int().min(0).max(100_000).default(0),
   /** Entries of a page that come without an id. */
   broken: z.int().min(0).max(100).default(0),
 });
