@@ -126,16 +126,16 @@ describe('inventory', () => {
 
 describe('live read', () => {
   it('reads trouble bits, panel, segment and reader number', async () => {
-    await rig.post('/_sim/devices/1-3/status', { status: 0x41 });
+    await rig.post('/_sim/devices/1-3/status', { status: 0x45 });
     const [door] = (await rig.open().readDevices(refs('1-3'), never())).values();
     expect(door).toMatchObject({
       state: 'DEGRADED',
-      vendorState: '65 (online, door held open)',
+      vendorState: '69 (online, cabinet tamper, door held open)',
       extras: {
         readerId: 3,
         panel: { id: '1' },
         segment: { id: '1', name: 'Site 1' },
-        troubles: ['door held open'],
+        troubles: ['cabinet tamper', 'door held open'],
         isDisabled: false,
       },
     });

@@ -145,6 +145,16 @@ describe('decode', () => {
     });
   });
 
+  it('lets what is over end its own fault only', () => {
+    expect(decodeOne({ description: 'Power Restored' }).claim).toMatchObject({
+      state: 'ONLINE',
+      keepsDegraded: expect.not.arrayContaining(['POWER']),
+    });
+    expect(decodeOne({ description: 'Cabinet Tamper' }).claim).toMatchObject({ state: 'DEGRADED', reason: 'TAMPER' });
+    // The wires of an input say nothing on whether it is online.
+    expect(decodeOne({ description: 'Tamper', device_id: 66, subdevice_id: 2 }).claim).toBeNull();
+  });
+
   it('takes a communications word that is new for a state that it does not know', () => {
     expect(decodeOne({ description: 'Communications flaky' }).claim).toMatchObject({
       state: 'UNKNOWN',

@@ -198,6 +198,7 @@ function claimOf(
     reason: rule.reason ?? null,
     vendorState: words === '' ? null : stateWordOf(words).slice(0, MAX_CODE),
     observedAt,
+    ...(rule.keepsDegraded === undefined ? {} : { keepsDegraded: rule.keepsDegraded }),
   };
 }
 

@@ -14,6 +14,8 @@ export interface EventRule {
   readonly phrase: string;
   readonly state?: DeviceState;
   readonly reason?: StatusReason;
+  /** Faults that this says nothing of: a device that has one keeps it. */
+  readonly keepsDegraded?: readonly StatusReason[];
   readonly outcome?: AccessOutcome;
   readonly restoral?: boolean;
   readonly fault?: string;
@@ -38,6 +40,7 @@ const RULES = {
     phrase: 'is online',
     state: 'ONLINE',
     reason: 'REPORTED',
+    keepsDegraded: ['POWER', 'TAMPER', 'OTHER'],
   },
   unknown: {
     type: 'health.unknown',
@@ -62,6 +65,7 @@ const RULES = {
     phrase: 'has power again',
     state: 'ONLINE',
     reason: 'REPORTED',
+    keepsDegraded: ['TAMPER', 'NETWORK', 'OTHER'],
   },
   tamper: {
     type: 'alarm.tamper',
@@ -78,6 +82,7 @@ const RULES = {
     phrase: 'is no longer tampered with',
     state: 'ONLINE',
     reason: 'REPORTED',
+    keepsDegraded: ['POWER', 'NETWORK', 'OTHER'],
     restoral: true,
   },
   trouble: { type: 'alarm.trouble', family: 'ALARM', severity: 'WARNING', phrase: 'reports trouble' },

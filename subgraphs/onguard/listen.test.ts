@@ -144,6 +144,17 @@ describe('event channel', () => {
     }
   });
 
+  it('reads two minutes twice, for what came to the log late, and no more', async () => {
+    await emit('Granted Access', { isLive: false, lateSeconds: 600 });
+    await emit('Door Forced Open', { isLive: false, lateSeconds: 100 });
+    const ear = hear({}, new Date().toISOString());
+    await ear.until(says('Door Forced Open'));
+    await attached();
+    await emit('Door Held Open');
+    await ear.until(says('Door Held Open'));
+    expect(ear.items.some(says('Granted Access'))).toBe(false);
+  });
+
   it('polls where a proxy lets no WebSocket through', async () => {
     await rig.post('/_sim/faults', { webSockets: 'refused' });
     const ear = hear();
@@ -213,6 +224,33 @@ describe('event channel', () => {
     await attached();
     await emit('Door Forced Open', { properties: { subdevice_id: 9 } });
     expect((await ear.until(says('Door Forced Open'))).message.headers['x-onguard-device']).toBe('1-3');
+  });
+
+  it('takes a burst without losing, doubling or reordering', async () => {
+    const ear = hear();
+    await attached();
+    const count = 600;
+    for (let number = 0; number < count; number += 1)
+      rig.simulator.setState('1-2', number % 2 === 0 ? 'offline' : 'online');
+    await ear.until(() => ear.items.length === count);
+    const serials = ear.items.flatMap(({ message }) =>
+      decode(message, contextOf(rig.settings())).map(({ vendorEventId }) => Number(vendorEventId?.split(':')[1])),
+    );
+    expect(serials).toEqual(Array.from({ length: count }, (_, index) => (serials[0] ?? 0) + index));
+  });
+
+  it('writes no secret to the log', async () => {
+    const ear = hear();
+    await attached();
+    await emit('Granted Access', { properties: { cardholder_first_name: 'Ada', access_result: 2 } });
+    await ear.until(says('Granted Access'));
+    await rig.post('/_sim/bridge', { action: 'call', method: 'OnExceptionRaised', args: ['token 123'] });
+    await rig.post('/_sim/bridge', { action: 'drop' });
+    await ear.ended;
+    const log = JSON.stringify(rig.logged());
+    const { password } = Object(rig.simulator.integration.credentials['basic']);
+    expect(log).toContain('Attached to the event bridge');
+    for (const secret of [String(password), 'Ada', 'token 123', 'SessionToken']) expect(log).not.toContain(secret);
   });
 
   it('tells equal numbers of different panels apart', async () => {

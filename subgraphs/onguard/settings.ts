@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { commonSettings, tlsSettings } from '../../adapter-kit/common-settings.ts';
 import { OVERRIDE_TYPES } from './event-rules.ts';
 
-const DAY_MS = 86_400_000;
+// There are no webhooks whose time could be judged.
+const { webhookToleranceSeconds: _, ...ownSettings } = commonSettings;
 
 /** What an operator types beside address and account. */
 export const OnGuardSettings = z.strictObject({
@@ -58,28 +60,7 @@ export const OnGuardSettings = z.strictObject({
     .prefault({}),
   /** Keeps names and the end of badge numbers of access events. Default: they are left out. */
   keepPersonalData: z.boolean().default(false),
-  /** Deadline of live reads, in milliseconds; may lower the default of 3 s. */
-  liveDeadlineMs: z.int().min(100).max(3_000).optional(),
-  /** How long the platform may be silent before its status is polled, in milliseconds. */
-  expectedSilenceMs: z
-    .int()
-    .min(1_000)
-    .max(7 * DAY_MS)
-    .optional(),
-  /** How often the whole inventory is read, in milliseconds. */
-  syncIntervalMs: z
-    .int()
-    .min(10_000)
-    .max(7 * DAY_MS)
-    .optional(),
-  /** How often it is read while the event channel is silent, in milliseconds. */
-  pollIntervalMs: z.int().min(1_000).max(DAY_MS).optional(),
-  /** PEM of the OnGuard server's own authority. */
-  tlsCa: z.string().max(100_000).optional(),
-  /** Accept exactly the certificate with this SHA-256 fingerprint, whatever its chain. */
-  tlsPinnedFingerprint: z
-    .string()
-    .regex(/^[0-9a-fA-F:]{64,95}$/)
-    .optional(),
+  ...ownSettings,
+  ...tlsSettings,
 });
 export type OnGuardSettings = z.infer<typeof OnGuardSettings>;

@@ -8,13 +8,14 @@ describe('readStatus', () => {
     ['panel', 0x11, 'ONLINE', 'REPORTED', []],
     ['panel', 0x5, 'DEGRADED', 'TAMPER', ['cabinet tamper']],
     ['panel', 0x9, 'DEGRADED', 'POWER', ['power fail']],
-    ['reader', 0x41, 'DEGRADED', 'OTHER', ['door held open']],
-    ['reader', 0x21, 'DEGRADED', 'OTHER', ['door forced open']],
+    ['reader', 0x41, 'ONLINE', 'REPORTED', ['door held open']],
+    ['reader', 0x21, 'ONLINE', 'REPORTED', ['door forced open']],
+    ['reader', 0x1061, 'DEGRADED', 'OTHER', ['door forced open', 'door held open', 'door contact ground fault']],
     ['reader', 0x81, 'ONLINE', 'REPORTED', []],
     ['reader', 0x800001, 'DEGRADED', 'POWER', ['low battery']],
     ['reader', 0x2000001, 'DEGRADED', 'NETWORK', ['read head offline']],
     ['reader', 0x40, 'OFFLINE', 'NETWORK', ['door held open']],
-    ['reader', '65', 'DEGRADED', 'OTHER', ['door held open']],
+    ['reader', '65', 'ONLINE', 'REPORTED', ['door held open']],
   ] as const)('reads the status %s %s as %s', (kind, flags, state, reason, troubles) => {
     expect(readStatus(kind, flags)).toMatchObject({ state, reason, troubles });
   });

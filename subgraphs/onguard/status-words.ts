@@ -8,14 +8,16 @@ import type { DeviceState, StatusReason } from '../../schema/words.ts';
 interface Bit {
   readonly bit: number;
   readonly word: string;
-  /** Makes the device DEGRADED for this reason; null: a mode, nothing is wrong. */
+  /** Makes the device DEGRADED for this reason; null: the device works. */
   readonly fault: StatusReason | null;
+  /** Is told as trouble: what is a fault, and what goes on at a door whose reader works. */
+  readonly isTrouble: boolean;
 }
 
 const ONLINE_BIT = 0x1;
 
-function bit(value: number, word: string, fault: StatusReason | null = 'OTHER'): Bit {
-  return { bit: value, word, fault };
+function bit(value: number, word: string, fault: StatusReason | null = 'OTHER', isTrouble = fault !== null): Bit {
+  return { bit: value, word, fault, isTrouble };
 }
 
 const SHARED: readonly Bit[] = [
@@ -30,8 +32,8 @@ const PANEL_BITS: readonly Bit[] = [...SHARED, bit(0x10, 'downloading firmware',
 const READER_BITS: readonly Bit[] = [
   ...SHARED,
   bit(0x10, 'reader tamper', 'TAMPER'),
-  bit(0x20, 'door forced open'),
-  bit(0x40, 'door held open'),
+  bit(0x20, 'door forced open', null, true),
+  bit(0x40, 'door held open', null, true),
   bit(0x80, 'aux input 1 active', null),
   bit(0x100, 'aux input 2 active', null),
   bit(0x400, 'aux input 3 active', null),
@@ -99,7 +101,7 @@ export function readStatus(kind: 'panel' | 'reader', value: unknown): HardwareSt
     state: isOnline ? (faults.length > 0 ? 'DEGRADED' : 'ONLINE') : 'OFFLINE',
     reason: isOnline ? (faults[0]?.fault ?? 'REPORTED') : 'NETWORK',
     vendorState: `${flags} (${words.join(', ')})`,
-    troubles: faults.map(({ word }) => word),
+    troubles: set.filter(({ isTrouble }) => isTrouble).map(({ word }) => word),
   };
 }
 
