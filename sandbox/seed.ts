@@ -141,6 +141,8 @@ export async function seed(
     const integration = integrations[index];
     if (integration !== undefined) tellPlatform(simulator, integration);
   }
-  await Promise.all(integrations.map(({ id }) => syncNow(call, id)));
+  // Whoever only pushes has begun to when it was told where.
+  const asked = integrations.filter((_, index) => platforms[index]?.vendor.ingest.pushOnly !== true);
+  await Promise.all(asked.map(({ id }) => syncNow(call, id)));
   return { orgs, integrations };
 }

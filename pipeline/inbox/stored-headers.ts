@@ -9,6 +9,8 @@ const DROPPED = new Set([
   'accept',
   'accept-encoding',
   'connection',
+  // What is stored was decompressed.
+  'content-encoding',
   'content-length',
   'expect',
   'host',

@@ -39,6 +39,11 @@ export const UNSUPPORTED_ENCODING: IntakeAnswer = {
   code: 'UNSUPPORTED_ENCODING',
   message: 'Send the body as it was signed, without content-encoding.',
 };
+export const NOT_GZIP: IntakeAnswer = {
+  status: 400,
+  code: 'UNSUPPORTED_ENCODING',
+  message: 'The signature is good, but the body is not the gzip that content-encoding says.',
+};
 export const RATE_LIMITED: IntakeAnswer = {
   status: 503,
   code: 'RATE_LIMITED',

@@ -11,6 +11,7 @@ import {
   accept,
   DISABLED,
   type IntakeAnswer,
+  NOT_GZIP,
   OVERLOADED,
   RATE_LIMITED,
   refuse,
@@ -21,6 +22,7 @@ import {
   UNSUPPORTED_ENCODING,
 } from './answers.ts';
 import { createPressure } from './pressure.ts';
+import { inflate, MAX_INFLATED_BYTES } from './inflate.ts';
 import { readBody } from './read-body.ts';
 import { createRefusals } from './refusals.ts';
 import { createSecretUses } from './secret-uses.ts';
@@ -36,8 +38,10 @@ export interface IntakeDeps {
   readonly logger: Logger;
   /** Milliseconds since the epoch; default the system's clock. */
   readonly now?: () => number;
-  /** Default 256 KiB. */
+  /** Default 256 KiB; of a compressed body, as it was sent. */
   readonly maxBodyBytes?: number;
+  /** Slugs of vendors whose bodies may come compressed with gzip; default none. */
+  readonly gzipVendors?: ReadonlySet<string>;
   /** Deliveries that may wait to be processed before new ones are refused; default 500,000. */
   readonly maxBacklog?: number;
   /** Deliveries of one integration in a second; default 20,000. */
@@ -66,6 +70,7 @@ export function createIntake(deps: IntakeDeps): Intake {
   const { db, inbox, logger } = deps;
   const now = deps.now ?? Date.now;
   const maxBodyBytes = deps.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+  const gzipVendors = deps.gzipVendors ?? new Set<string>();
   const sources = createWebhookSources({ db, vault: deps.vault, logger, now });
   const refusals = createRefusals({ db, logger });
   const uses = createSecretUses({ db, logger });
@@ -100,7 +105,8 @@ export function createIntake(deps: IntakeDeps): Intake {
 
   async function answer(req: IncomingMessage, res: ServerResponse, integrationId: string, rest: string): Promise<void> {
     const encoding = req.headers['content-encoding'];
-    if (encoding !== undefined && encoding !== 'identity') return refuse(res, UNSUPPORTED_ENCODING, true);
+    const isGzip = encoding === 'gzip' && gzipVendors.size > 0;
+    if (encoding !== undefined && encoding !== 'identity' && !isGzip) return refuse(res, UNSUPPORTED_ENCODING, true);
     const body = await readBody(req, maxBodyBytes);
     if (body === 'ABORTED') return;
     if (body === 'TOO_LARGE') return refuse(res, tooLarge(maxBodyBytes), true);
@@ -109,13 +115,18 @@ export function createIntake(deps: IntakeDeps): Intake {
     const source = found instanceof Promise ? await found : found;
     const refusal = judge(req, source, body, receivedAt, rest);
     if (refusal !== null || source === null) return refuse(res, refusal ?? UNAUTHENTICATED);
+    // Who may compress is nothing that a stranger is told: it comes after the proof, which is over the bytes as sent.
+    if (isGzip && !gzipVendors.has(source.vendor)) return refuse(res, UNSUPPORTED_ENCODING);
+    const content = isGzip ? await inflate(body) : body;
+    if (content === 'TOO_LARGE') return refuse(res, tooLarge(MAX_INFLATED_BYTES));
+    if (content === 'NOT_GZIP') return refuse(res, NOT_GZIP);
     const { deliveryId, isDuplicate } = await inbox.append({
       orgId: source.orgId,
       integrationId,
       source: 'WEBHOOK',
       receivedAt,
       headers: storedHeaders(req.headers),
-      body,
+      body: content,
     });
     accept(res, deliveryId, isDuplicate);
   }

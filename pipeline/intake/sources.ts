@@ -9,6 +9,8 @@ import { createVerifier, MAX_SECRETS, signingKey, type Verifier, type WebhookSec
 export interface WebhookSource {
   readonly integrationId: string;
   readonly orgId: string;
+  /** The vendor's slug. */
+  readonly vendor: string;
   readonly isEnabled: boolean;
   /** Null: this integration takes no webhooks. */
   readonly verifier: Verifier | null;
@@ -69,7 +71,7 @@ export function createWebhookSources({ db, vault, logger, now }: WebhookSourcesD
   async function read(integrationId: string): Promise<WebhookSource | null> {
     const integration = await db.read
       .selectFrom('integrations')
-      .select(['id', 'org_id', 'enabled', 'signature_profile', 'tolerance_seconds'])
+      .select(['id', 'org_id', 'vendor', 'enabled', 'signature_profile', 'tolerance_seconds'])
       .where('id', '=', integrationId)
       .executeTakeFirst();
     if (integration === undefined) return null;
@@ -89,6 +91,7 @@ export function createWebhookSources({ db, vault, logger, now }: WebhookSourcesD
     return {
       integrationId,
       orgId: integration.org_id,
+      vendor: integration.vendor,
       isEnabled: integration.enabled === 1,
       verifier:
         profile === undefined

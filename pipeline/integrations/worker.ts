@@ -104,8 +104,12 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
     const now = clock.now();
     const decision = decideFor(row, ingest, now);
     if (decision.mode !== row.ingest_mode) await changeMode(row, decision.mode, now);
-    if (!isSyncing && decision.syncAt <= now) startSync(decision);
-    const next = [...(isSyncing ? [] : [decision.syncAt]), ...(decision.silentAt === null ? [] : [decision.silentAt])];
+    const isAsked = ingest.pushOnly !== true;
+    if (isAsked && !isSyncing && decision.syncAt <= now) startSync(decision);
+    const next = [
+      ...(isSyncing || !isAsked ? [] : [decision.syncAt]),
+      ...(decision.silentAt === null ? [] : [decision.silentAt]),
+    ];
     sleep(Math.min(...next.filter((at) => at > now), now + MAX_SLEEP_MS) - now);
   }
 

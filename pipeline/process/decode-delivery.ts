@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import { DecodeError, type DecodeStage } from '../../adapter-kit/adapter-error.ts';
 import type { Vendor } from '../../adapter-kit/define-vendor.ts';
-import type { DecodeContext, EventDraft } from '../../adapter-kit/model.ts';
+import type { DecodeContext, EventDraft, InventoryDelivery } from '../../adapter-kit/model.ts';
 import { EVIDENCE_SOURCES, SIGNATURE_PROFILES } from '../../schema/words.ts';
 import type { InboxRow, IntegrationRow, SiteBindingRow } from '../../storage/rows.ts';
 
 /** One delivery as its vendor's decoder understood it, or why it did not. */
 export type Decoded =
   | { readonly kind: 'EVENTS'; readonly drafts: readonly EventDraft[]; readonly sentAt: number | null }
+  | { readonly kind: 'INVENTORY'; readonly inventory: InventoryDelivery }
   | { readonly kind: 'UNUSABLE'; readonly stage: DecodeStage; readonly reason: string }
   /** The decoder broke: it may work after a release, or never. */
   | { readonly kind: 'BROKEN'; readonly error: unknown };
@@ -17,6 +18,8 @@ const SECONDS = /^\d{1,12}$/;
 const MAX_REASON = 300;
 /** Events in one delivery: what a sender batches is hundreds; a million would stop everybody else. */
 const MAX_EVENTS = 1_000;
+/** Devices in one delivery: a longer inventory comes in parts. */
+const MAX_DEVICES = 20_000;
 
 /** The instant of sending, where the sender's profile tells it; it was inside the window when the delivery came in. */
 function sentAtOf(headers: Readonly<Record<string, string>>): number | null {
@@ -46,7 +49,14 @@ export function decodeDelivery(vendor: Vendor, row: InboxRow, context: DecodeCon
   try {
     const headers = Headers.parse(JSON.parse(row.headers));
     const source = EVIDENCE_SOURCES.find((name) => name === row.source) ?? 'WEBHOOK';
-    const drafts = vendor.decode({ body: row.body, headers, source, receivedAt: new Date(row.received_at) }, context);
+    const message = { body: row.body, headers, source, receivedAt: new Date(row.received_at) };
+    const inventory = vendor.decodeInventory?.(message, context) ?? null;
+    if (inventory !== null) {
+      return inventory.devices.length <= MAX_DEVICES
+        ? { kind: 'INVENTORY', inventory }
+        : { kind: 'UNUSABLE', stage: 'SCHEMA', reason: `a delivery has at most ${MAX_DEVICES} devices` };
+    }
+    const drafts = vendor.decode(message, context);
     if (drafts.length > MAX_EVENTS) {
       return { kind: 'UNUSABLE', stage: 'SCHEMA', reason: `a delivery has at most ${MAX_EVENTS} events` };
     }

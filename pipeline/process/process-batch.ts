@@ -5,6 +5,7 @@ import type { Database, Tx } from '../../storage/database.ts';
 import { postpone, settleDead, settleDone, stillPending } from '../../storage/inbox.ts';
 import type { InboxRow, IntegrationRow } from '../../storage/rows.ts';
 import { StorageError } from '../../storage/storage-error.ts';
+import { applyPushedInventory } from '../sync/pushed-inventory.ts';
 import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
 import { type EventItem, type EventOutcome, type EventWriter, lockIntegration, ringForEvents } from './event-writer.ts';
 
@@ -20,6 +21,8 @@ export interface BatchDeps {
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Called after a pushed inventory added devices: what waited for them can be replayed. */
+  readonly onDevicesAdded?: (integrationId: string) => void;
 }
 
 interface Work {
@@ -46,8 +49,22 @@ export async function processBatch(
     .execute();
   const vendor = deps.vendors.get(integration.vendor);
   const work = decodeAll(vendor, integration, bindings, rows);
-  await writeOrIsolate(deps, integration, work);
+  for (const segment of segmentsOf(work)) await writeOrIsolate(deps, integration, segment);
   ringForEvents(deps.db, integration);
+}
+
+/** Inventories are written alone, in their place: an event behind one is of devices that it may have brought. */
+function segmentsOf(work: readonly Work[]): readonly (readonly Work[])[] {
+  const segments: Work[][] = [];
+  let open: Work[] | null = null;
+  for (const each of work) {
+    if (each.decoded.kind === 'INVENTORY') {
+      segments.push([each]);
+      open = null;
+    } else if (open === null) segments.push((open = [each]));
+    else open.push(each);
+  }
+  return segments;
 }
 
 function decodeAll(
@@ -74,7 +91,8 @@ function canPass(error: unknown): boolean {
 
 async function writeOrIsolate(deps: BatchDeps, integration: IntegrationRow, work: readonly Work[]): Promise<void> {
   try {
-    await deps.db.write((tx) => writeBatch(deps, tx, integration, work));
+    const added = await deps.db.write((tx) => writeBatch(deps, tx, integration, work));
+    if (added > 0) deps.onDevicesAdded?.(integration.id);
   } catch (error) {
     if (canPass(error)) throw error;
     const [only] = work;
@@ -86,7 +104,8 @@ async function writeOrIsolate(deps: BatchDeps, integration: IntegrationRow, work
   }
 }
 
-async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, all: readonly Work[]): Promise<void> {
+/** @returns how many devices were added */
+async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, all: readonly Work[]): Promise<number> {
   await lockIntegration(deps.db, tx, integration.id);
   const pending = await stillPending(
     tx,
@@ -97,9 +116,23 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
   const now = deps.now();
   const done: number[] = [];
   let at = 0;
+  let added = 0;
   for (const { row, decoded } of work) {
     if (decoded.kind === 'BROKEN') {
       await countAttempt(deps, tx, row, decoded.error);
+    } else if (decoded.kind === 'INVENTORY') {
+      const context = {
+        db: deps.db,
+        events: deps.writer,
+        integration,
+        inboxId: row.id,
+        receivedAt: row.received_at,
+        now,
+      };
+      const outcome = await applyPushedInventory(tx, context, decoded.inventory);
+      added += outcome.added;
+      if (outcome.problem === null) done.push(row.id);
+      else await settleDead(tx, row.id, { ...outcome.problem, now });
     } else if (decoded.kind === 'UNUSABLE') {
       await settleDead(tx, row.id, { stage: decoded.stage, reason: decoded.reason, now });
     } else {
@@ -114,6 +147,7 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
   }
   await settleDone(tx, done, now);
   await noteArrival(tx, integration, work);
+  return added;
 }
 
 function reasonOf(reason: string, missing: readonly EventOutcome[], all: readonly EventOutcome[]): string {

@@ -32,6 +32,8 @@ export interface ProcessorDeps {
   readonly now?: () => number;
   /** True while deliveries wait for their acknowledgement: the next batch gives way for up to 50 ms. */
   readonly isIntakeBusy?: () => boolean;
+  /** Called after a pushed inventory added devices; not to be waited for, as what it does may wait for us. */
+  readonly onDevicesAdded?: (integrationId: string) => void;
 }
 
 /**
@@ -56,6 +58,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
     now,
     writer: deps.writer ?? createEventWriter({ db }),
     vendors: new Map(deps.vendors.map((vendor) => [vendor.slug, vendor])),
+    ...(deps.onDevicesAdded === undefined ? {} : { onDevicesAdded: deps.onDevicesAdded }),
   };
   const running = new Map<string, Promise<void>>();
   /** When each integration had its last turn: who waits longest comes next. */

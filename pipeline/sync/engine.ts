@@ -38,9 +38,10 @@ export class SyncRefusedError extends Error {
    * - `NOT_FOUND` there is no such integration
    * - `DISABLED` an operator switched it off
    * - `BUSY` too many runs wait already, or another process has one under way that is somebody else's
+   * - `PUSH_ONLY` its inventory comes in deliveries, nobody can be asked
    * - `STOPPED` the engine is shutting down
    */
-  readonly code: 'NOT_FOUND' | 'DISABLED' | 'BUSY' | 'STOPPED';
+  readonly code: 'NOT_FOUND' | 'DISABLED' | 'BUSY' | 'PUSH_ONLY' | 'STOPPED';
 
   constructor(code: SyncRefusedError['code'], message: string) {
     super(message);
@@ -172,11 +173,14 @@ export function createSyncEngine(deps: SyncEngineDeps): SyncEngine {
     if (before !== null) return known(before);
     const integration = await db.read
       .selectFrom('integrations')
-      .select(['id', 'org_id', 'enabled'])
+      .select(['id', 'org_id', 'enabled', 'vendor'])
       .where('id', '=', integrationId)
       .executeTakeFirst();
     if (integration === undefined) throw new SyncRefusedError('NOT_FOUND', 'There is no such integration.');
     if (integration.enabled !== 1) throw new SyncRefusedError('DISABLED', 'The integration is switched off.');
+    if (deps.runtime.vendors.get(integration.vendor)?.ingest.pushOnly === true) {
+      throw new SyncRefusedError('PUSH_ONLY', 'The other side pushes its inventory; it cannot be asked for it.');
+    }
 
     const queue = await enter(integrationId);
     if (queue === null) {

@@ -78,6 +78,8 @@ function refused({ code, message }: SyncRefusedError): UserError {
       return notFound('integration', ['integrationId']);
     case 'DISABLED':
       return userError('CONFLICT', message, ['integrationId'], 'Switch it on with updateIntegration.');
+    case 'PUSH_ONLY':
+      return userError('NOT_SUPPORTED', message, ['integrationId'], 'Have its adapter on site send the whole list.');
     case 'BUSY':
     case 'STOPPED':
       return userError('CONFLICT', message, ['integrationId'], 'Ask again with the same key.');

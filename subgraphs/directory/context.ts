@@ -1,3 +1,4 @@
+import type { IngestTraits } from '../../adapter-kit/define-vendor.ts';
 import type { SubgraphRequest } from '../../schema/subgraph.ts';
 import type { Principal } from '../../schema/principal.ts';
 import type { IntegrationService } from '../../pipeline/integrations/service.ts';
@@ -9,6 +10,8 @@ export interface DirectoryVendor {
   readonly slug: string;
   readonly enumValue: string;
   readonly graphqlName: string;
+  /** `pushOnly`: there is nobody to ask live. */
+  readonly ingest?: Partial<Pick<IngestTraits, 'pushOnly' | 'syncIntervalMs'>>;
 }
 
 /** What the directory's resolvers stand on; the same for all requests. */

@@ -14,7 +14,9 @@ function vendorOf(vendors: readonly DirectoryVendor[], { vendor }: IntegrationRo
 
 function platformStub(vendors: readonly DirectoryVendor[], row: IntegrationRow): PlatformStub | null {
   const vendor = vendorOf(vendors, row);
-  return vendor === undefined ? null : { __typename: `${vendor.graphqlName}Platform`, integrationId: row.id };
+  // Whoever only pushes cannot be asked how it is.
+  if (vendor === undefined || vendor.ingest?.pushOnly === true) return null;
+  return { __typename: `${vendor.graphqlName}Platform`, integrationId: row.id };
 }
 
 /** When something last came from the platform by itself, in milliseconds. */

@@ -1,3 +1,4 @@
+import type { IngestTraits } from '../../adapter-kit/define-vendor.ts';
 import type { SyncService } from '../../pipeline/sync/service.ts';
 import type { Principal } from '../../schema/principal.ts';
 import type { SubgraphRequest } from '../../schema/subgraph.ts';
@@ -8,6 +9,8 @@ import { createInventoryLoaders, type InventoryLoaders } from './loaders.ts';
 export interface StubVendor {
   readonly slug: string;
   readonly graphqlName: string;
+  /** `pushOnly`: there is nobody to ask live. */
+  readonly ingest?: Partial<Pick<IngestTraits, 'pushOnly' | 'syncIntervalMs'>>;
 }
 
 /** What the inventory's resolvers stand on; the same for all requests. */

@@ -80,10 +80,10 @@ export function reference(id: string | null): Reference | null {
   return id === null ? null : { id };
 }
 
-/** Null for a vendor that is not part of this deployment: nobody could resolve the rest. */
+/** Null for a vendor that is not part of this deployment, or that only pushes: nobody could resolve the rest. */
 export function sourceStub(vendors: readonly StubVendor[], row: DeviceRow): SourceStub | null {
   const vendor = vendors.find(({ slug }) => slug === row.vendor);
-  if (vendor === undefined) return null;
+  if (vendor === undefined || vendor.ingest?.pushOnly === true) return null;
   return { __typename: `${vendor.graphqlName}Device`, integrationId: row.integration_id, nativeId: row.native_id };
 }
 
