@@ -11,6 +11,8 @@ import { ListenError } from './gateway/listen-error.ts';
 import { createMetrics } from './gateway/metrics.ts';
 import type { PlaygroundDemo } from './gateway/playground/playground.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { createCustomEventDispatcher } from './pipeline/custom-events/dispatcher.ts';
+import { enqueueCustomEvents } from './pipeline/custom-events/enqueue.ts';
 import { createDeadLetters } from './pipeline/dead-letters/dead-letters.ts';
 import { createInboxWriter } from './pipeline/inbox/inbox-writer.ts';
 import { createIntake } from './pipeline/intake/intake.ts';
@@ -28,6 +30,7 @@ import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
 import type { DeadLetterStage } from './schema/words.ts';
 import { createCursorCodec } from './storage/cursor.ts';
+import { countWaitingCustomEvents } from './storage/custom-events.ts';
 import { findOldestPending } from './storage/inbox.ts';
 import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
@@ -84,10 +87,11 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now });
   parts.defer(() => runtime.close());
 
-  const events = createEventWriter({ db });
+  const events = createEventWriter({ db, follow: enqueueCustomEvents });
   const inbox = createInboxWriter({ db, logger });
   parts.defer(() => inbox.close());
-  const intake = createIntake({ db, vault, inbox, logger, now });
+  const gzipVendors = new Set(vendors.filter(({ ingest }) => ingest.acceptsGzip === true).map(({ slug }) => slug));
+  const intake = createIntake({ db, vault, inbox, logger, now, gzipVendors });
   parts.defer(() => intake.close());
   const processor = createProcessor({
     db,
@@ -96,6 +100,11 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
     writer: events,
     now,
     isIntakeBusy: () => inbox.waiting > 0,
+    onDevicesAdded: (integrationId) => {
+      deadLetters.replay(integrationId, { stages: ['MAPPING'] }).catch((error: unknown) => {
+        logger.error({ err: error, integrationId }, 'What waited for new devices could not be replayed');
+      });
+    },
   });
   const deadLetters = createDeadLetters({ db, processor });
   const tail = createLogTail({ db, logger });
@@ -143,6 +152,9 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   });
   parts.defer(() => workers.close());
 
+  const customEvents = createCustomEventDispatcher({ db, runtime, events, clock, logger });
+  parts.defer(() => customEvents.stop());
+
   const host = createVendorHost({ db, runtime, events, clock, logger });
   const subgraphs = [
     createDirectorySubgraph({ db, cursors, integrations, publicUrl, now }, vendors),
@@ -155,6 +167,9 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
     const oldest = await findOldestPending(db);
     return oldest === null ? 0 : (now() - oldest) / 1_000;
   });
+  metrics.watch('convergraph_custom_events_waiting', 'Events that wait to be created at other platforms.', () =>
+    countWaitingCustomEvents(db),
+  );
   const engine = createFederationEngine({
     supergraphSdl: compose(vendors),
     transports: new Map(
@@ -189,6 +204,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   await tail.start();
   processor.start();
   workers.start();
+  customEvents.start();
   retention.start();
   logger.info(
     { url, engine: db.engine, durability: 'fsync', vendors: vendors.map(({ slug }) => slug) },

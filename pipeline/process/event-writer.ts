@@ -106,7 +106,18 @@ interface Fresh {
   repeats: number;
 }
 
-export function createEventWriter({ db }: { readonly db: Database }): EventWriter {
+export interface EventWriterDeps {
+  readonly db: Database;
+  /** What else follows from new events, in the same transaction and before their numbers are taken. */
+  readonly follow?: (
+    db: Database,
+    tx: Tx,
+    integration: IntegrationRow,
+    rows: readonly Omit<EventRow, 'seq'>[],
+  ) => Promise<void>;
+}
+
+export function createEventWriter({ db, follow }: EventWriterDeps): EventWriter {
   async function writeItems(
     tx: Tx,
     integration: IntegrationRow,
@@ -179,6 +190,12 @@ export function createEventWriter({ db }: { readonly db: Database }): EventWrite
         .where('id', '=', integration.id)
         .execute();
     }
+    await follow?.(
+      db,
+      tx,
+      integration,
+      rows.map(({ row }) => row),
+    );
     // From here on other writers of the log wait for us: nothing that takes long may follow.
     const firstSeq = await db.takeSequence(tx, rows.length);
     await rememberEvents(

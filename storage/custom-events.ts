@@ -1,0 +1,105 @@
+import { sql } from 'kysely';
+import type { Database, Tx } from './database.ts';
+import type { CustomEventRow } from './rows.ts';
+
+/**
+ * Takes entries of the outbox that are due: nobody else gets them until `until`. From here on each counts as uncertain,
+ * because a process may die between the platform's answer and our note of it; the rows say what was known before.
+ */
+export async function claimCustomEvents(
+  db: Database,
+  tx: Tx,
+  { now, until, limit }: { readonly now: number; readonly until: number; readonly limit: number },
+): Promise<readonly CustomEventRow[]> {
+  const due = tx
+    .selectFrom('custom_events')
+    .selectAll()
+    .where('state', '=', 'PENDING')
+    .where('next_attempt_at', '<=', now)
+    .orderBy('next_attempt_at')
+    .orderBy('id')
+    .limit(limit);
+  const rows = await (db.engine === 'postgres' ? due.forUpdate().skipLocked() : due).execute();
+  if (rows.length === 0) return [];
+  await tx
+    .updateTable('custom_events')
+    .set({ attempts: sql<number>`attempts + 1`, is_uncertain: 1, next_attempt_at: until })
+    .where(
+      'id',
+      'in',
+      rows.map(({ id }) => id),
+    )
+    .execute();
+  return rows;
+}
+
+/** It is there. */
+export async function settleCreated(tx: Tx, id: string, now: number): Promise<void> {
+  await tx
+    .updateTable('custom_events')
+    .set({ state: 'DONE', is_uncertain: 0, error_code: null, error_message: null, settled_at: now })
+    .where('id', '=', id)
+    .execute();
+}
+
+export interface FailedAttempt {
+  readonly code: string;
+  readonly message: string;
+  /** Nobody knows whether it worked. */
+  readonly isUncertain: boolean;
+}
+
+/** It is to be tried again. @param at milliseconds since the epoch */
+export async function postponeCustomEvent(tx: Tx, id: string, at: number, failed: FailedAttempt): Promise<void> {
+  await tx
+    .updateTable('custom_events')
+    .set({
+      next_attempt_at: at,
+      is_uncertain: Number(failed.isUncertain),
+      error_code: failed.code,
+      error_message: failed.message,
+    })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** Gives back what was taken and not tried. */
+export async function releaseCustomEvents(tx: Tx, rows: readonly CustomEventRow[], at: number): Promise<void> {
+  for (const { id, attempts, is_uncertain } of rows) {
+    await tx
+      .updateTable('custom_events')
+      .set({ next_attempt_at: at, attempts, is_uncertain })
+      .where('id', '=', id)
+      .execute();
+  }
+}
+
+/** It is given up. */
+export async function settleFailed(tx: Tx, id: string, now: number, failed: FailedAttempt): Promise<void> {
+  await tx
+    .updateTable('custom_events')
+    .set({
+      state: 'FAILED',
+      settled_at: now,
+      is_uncertain: Number(failed.isUncertain),
+      error_code: failed.code,
+      error_message: failed.message,
+    })
+    .where('id', '=', id)
+    .execute();
+}
+
+/** Forgets what was settled before then. */
+export async function trimCustomEvents(tx: Tx, before: number): Promise<void> {
+  await tx.deleteFrom('custom_events').where('settled_at', '<', before).execute();
+}
+
+/** How many wait to be created, for the metrics. */
+export async function countWaitingCustomEvents(db: Pick<Database, 'read'>): Promise<number> {
+  const row = await db.read
+    .selectFrom('custom_events')
+    .select((eb) => eb.fn.countAll<number>().as('count'))
+    .where('state', '=', 'PENDING')
+    .executeTakeFirst();
+  return Number(row?.count ?? 0);
+}
