@@ -342,8 +342,12 @@ export type Vendor =
   | 'VENDOR_CLOUD'
   /** Milestone XProtect. */
   | 'MILESTONE'
+  /** LenelS2 OnGuard. */
+  | 'ONGUARD'
   /** Reconeyez. */
   | 'RECONEYEZ'
+  /** VXG. */
+  | 'VXG'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 
@@ -1030,9 +1034,21 @@ export type MilestonePlatform = Platform & {
   integrationId: Scalars['ID']['output'];
 };
 
+/** LenelS2 OnGuard behind an integration. */
+export type OnGuardPlatform = Platform & {
+  __typename?: 'OnGuardPlatform';
+  integrationId: Scalars['ID']['output'];
+};
+
 /** Reconeyez behind an integration. */
 export type ReconeyezPlatform = Platform & {
   __typename?: 'ReconeyezPlatform';
+  integrationId: Scalars['ID']['output'];
+};
+
+/** VXG behind an integration. */
+export type VxgPlatform = Platform & {
+  __typename?: 'VxgPlatform';
   integrationId: Scalars['ID']['output'];
 };
 
@@ -1155,7 +1171,9 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
   Platform:
     | ( VendorCloudPlatform )
     | ( MilestonePlatform )
+    | ( OnGuardPlatform )
     | ( ReconeyezPlatform )
+    | ( VxgPlatform )
   ;
 };
 
@@ -1240,7 +1258,9 @@ export type ResolversTypes = {
   RotateWebhookSecretPayload: ResolverTypeWrapper<Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversTypes['InboundWebhook']>, userErrors: Array<ResolversTypes['UserError']> }>;
   VendorCloudPlatform: ResolverTypeWrapper<VendorCloudPlatform>;
   MilestonePlatform: ResolverTypeWrapper<MilestonePlatform>;
+  OnGuardPlatform: ResolverTypeWrapper<OnGuardPlatform>;
   ReconeyezPlatform: ResolverTypeWrapper<ReconeyezPlatform>;
+  VxgPlatform: ResolverTypeWrapper<VxgPlatform>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1307,7 +1327,9 @@ export type ResolversParentTypes = {
   RotateWebhookSecretPayload: Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversParentTypes['InboundWebhook']>, userErrors: Array<ResolversParentTypes['UserError']> };
   VendorCloudPlatform: VendorCloudPlatform;
   MilestonePlatform: MilestonePlatform;
+  OnGuardPlatform: OnGuardPlatform;
   ReconeyezPlatform: ReconeyezPlatform;
+  VxgPlatform: VxgPlatform;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1348,7 +1370,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, RECONEYEZ?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   viewer?: Resolver<ResolversTypes['Viewer'], ParentType, ContextType>;
@@ -1440,7 +1462,7 @@ export type IntegrationResolvers<ContextType = Context, ParentType extends Resol
 };
 
 export type PlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Platform'] = ResolversParentTypes['Platform']> = {
-  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'ReconeyezPlatform', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'OnGuardPlatform' | 'ReconeyezPlatform' | 'VxgPlatform', ParentType, ContextType>;
 };
 
 export type IntegrationHealthResolvers<ContextType = Context, ParentType extends ResolversParentTypes['IntegrationHealth'] = ResolversParentTypes['IntegrationHealth']> = {
@@ -1584,7 +1606,17 @@ export type MilestonePlatformResolvers<ContextType = Context, ParentType extends
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type OnGuardPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['OnGuardPlatform'] = ResolversParentTypes['OnGuardPlatform']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type ReconeyezPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconeyezPlatform'] = ResolversParentTypes['ReconeyezPlatform']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type VxgPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['VxgPlatform'] = ResolversParentTypes['VxgPlatform']> = {
   integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1630,6 +1662,8 @@ export type Resolvers<ContextType = Context> = {
   RotateWebhookSecretPayload?: RotateWebhookSecretPayloadResolvers<ContextType>;
   VendorCloudPlatform?: VendorCloudPlatformResolvers<ContextType>;
   MilestonePlatform?: MilestonePlatformResolvers<ContextType>;
+  OnGuardPlatform?: OnGuardPlatformResolvers<ContextType>;
   ReconeyezPlatform?: ReconeyezPlatformResolvers<ContextType>;
+  VxgPlatform?: VxgPlatformResolvers<ContextType>;
 };
 

@@ -341,8 +341,12 @@ export type Vendor =
   | 'VENDOR_CLOUD'
   /** Milestone XProtect. */
   | 'MILESTONE'
+  /** LenelS2 OnGuard. */
+  | 'ONGUARD'
   /** Reconeyez. */
   | 'RECONEYEZ'
+  /** VXG. */
+  | 'VXG'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 

@@ -345,8 +345,12 @@ export type Vendor =
   | 'VENDOR_CLOUD'
   /** Milestone XProtect. */
   | 'MILESTONE'
+  /** LenelS2 OnGuard. */
+  | 'ONGUARD'
   /** Reconeyez. */
   | 'RECONEYEZ'
+  /** VXG. */
+  | 'VXG'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 
@@ -1008,9 +1012,23 @@ export type MilestoneDevice = SourceDevice & {
   nativeId: Scalars['String']['output'];
 };
 
+/** A device as LenelS2 OnGuard reports it. */
+export type OnGuardDevice = SourceDevice & {
+  __typename?: 'OnGuardDevice';
+  integrationId: Scalars['ID']['output'];
+  nativeId: Scalars['String']['output'];
+};
+
 /** A device as Reconeyez reports it. */
 export type ReconeyezDevice = SourceDevice & {
   __typename?: 'ReconeyezDevice';
+  integrationId: Scalars['ID']['output'];
+  nativeId: Scalars['String']['output'];
+};
+
+/** A device as VXG reports it. */
+export type VxgDevice = SourceDevice & {
+  __typename?: 'VxgDevice';
   integrationId: Scalars['ID']['output'];
   nativeId: Scalars['String']['output'];
 };
@@ -1131,7 +1149,9 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
   SourceDevice:
     | ( VendorCloudDevice )
     | ( MilestoneDevice )
+    | ( OnGuardDevice )
     | ( ReconeyezDevice )
+    | ( VxgDevice )
   ;
 };
 
@@ -1210,7 +1230,9 @@ export type ResolversTypes = {
   SyncPayload: ResolverTypeWrapper<Omit<SyncPayload, 'run' | 'userErrors'> & { run?: Maybe<ResolversTypes['SyncRun']>, userErrors: Array<ResolversTypes['UserError']> }>;
   VendorCloudDevice: ResolverTypeWrapper<VendorCloudDevice>;
   MilestoneDevice: ResolverTypeWrapper<MilestoneDevice>;
+  OnGuardDevice: ResolverTypeWrapper<OnGuardDevice>;
   ReconeyezDevice: ResolverTypeWrapper<ReconeyezDevice>;
+  VxgDevice: ResolverTypeWrapper<VxgDevice>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1267,7 +1289,9 @@ export type ResolversParentTypes = {
   SyncPayload: Omit<SyncPayload, 'run' | 'userErrors'> & { run?: Maybe<ResolversParentTypes['SyncRun']>, userErrors: Array<ResolversParentTypes['UserError']> };
   VendorCloudDevice: VendorCloudDevice;
   MilestoneDevice: MilestoneDevice;
+  OnGuardDevice: OnGuardDevice;
   ReconeyezDevice: ReconeyezDevice;
+  VxgDevice: VxgDevice;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1308,7 +1332,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, RECONEYEZ?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType, RequireFields<QueryDeviceArgs, 'id'>>;
@@ -1387,7 +1411,7 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
 };
 
 export type SourceDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SourceDevice'] = ResolversParentTypes['SourceDevice']> = {
-  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'ReconeyezDevice', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'OnGuardDevice' | 'ReconeyezDevice' | 'VxgDevice', ParentType, ContextType>;
 };
 
 export type DeviceLinkResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeviceLink'] = ResolversParentTypes['DeviceLink']> = {
@@ -1559,7 +1583,19 @@ export type MilestoneDeviceResolvers<ContextType = Context, ParentType extends R
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type OnGuardDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['OnGuardDevice'] = ResolversParentTypes['OnGuardDevice']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type ReconeyezDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconeyezDevice'] = ResolversParentTypes['ReconeyezDevice']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type VxgDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['VxgDevice'] = ResolversParentTypes['VxgDevice']> = {
   integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
@@ -1608,6 +1644,8 @@ export type Resolvers<ContextType = Context> = {
   SyncPayload?: SyncPayloadResolvers<ContextType>;
   VendorCloudDevice?: VendorCloudDeviceResolvers<ContextType>;
   MilestoneDevice?: MilestoneDeviceResolvers<ContextType>;
+  OnGuardDevice?: OnGuardDeviceResolvers<ContextType>;
   ReconeyezDevice?: ReconeyezDeviceResolvers<ContextType>;
+  VxgDevice?: VxgDeviceResolvers<ContextType>;
 };
 
