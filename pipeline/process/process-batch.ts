@@ -5,6 +5,7 @@ import type { Database, Tx } from '../../storage/database.ts';
 import { postpone, settleDead, settleDone, stillPending } from '../../storage/inbox.ts';
 import type { InboxRow, IntegrationRow } from '../../storage/rows.ts';
 import { StorageError } from '../../storage/storage-error.ts';
+import type { ClockSample, SourceClocks } from './source-clock.ts';
 import { applyPushedInventory } from '../sync/pushed-inventory.ts';
 import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
 import { type EventItem, type EventOutcome, type EventWriter, lockIntegration, ringForEvents } from './event-writer.ts';
@@ -17,6 +18,7 @@ const BACKOFF_MS = [1_000, 5_000, 30_000, 120_000] as const;
 export interface BatchDeps {
   readonly db: Database;
   readonly writer: EventWriter;
+  readonly clocks: SourceClocks;
   readonly vendors: ReadonlyMap<string, Vendor>;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
@@ -147,6 +149,7 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
   }
   await settleDone(tx, done, now);
   await noteArrival(tx, integration, work);
+  await deps.clocks.note(tx, integration, work.flatMap(clockSampleOf), now);
   return added;
 }
 
@@ -166,6 +169,13 @@ function itemsOf({ row, decoded }: Work): readonly EventItem[] {
     // A stage that is left from before says that this is a replay.
     countsAsDuplicate: row.stage === null,
   }));
+}
+
+/** A replay tells nothing about a clock. */
+function clockSampleOf({ row, decoded }: Work): readonly ClockSample[] {
+  if (decoded.kind !== 'EVENTS' || row.stage !== null) return [];
+  const occurredAt = decoded.drafts.map((draft) => draft.occurredAt.getTime());
+  return [{ receivedAt: row.received_at, sentAt: decoded.sentAt, occurredAt }];
 }
 
 /** The platform was heard, whatever it said. */

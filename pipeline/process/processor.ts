@@ -4,6 +4,7 @@ import type { Database } from '../../storage/database.ts';
 import { findIntegrationsWithWork, readDue } from '../../storage/inbox.ts';
 import { type EventWriter, createEventWriter } from './event-writer.ts';
 import { processBatch } from './process-batch.ts';
+import { createSourceClocks } from './source-clock.ts';
 
 /** Deliveries in one transaction: long enough to share its cost, short enough that the inbox does not wait for long. */
 const BATCH = 200;
@@ -52,11 +53,13 @@ export interface Processor {
 export function createProcessor(deps: ProcessorDeps): Processor {
   const { db, logger } = deps;
   const now = deps.now ?? Date.now;
+  const writer = deps.writer ?? createEventWriter({ db });
   const batchDeps = {
     db,
     logger,
     now,
-    writer: deps.writer ?? createEventWriter({ db }),
+    writer,
+    clocks: createSourceClocks(writer),
     vendors: new Map(deps.vendors.map((vendor) => [vendor.slug, vendor])),
     ...(deps.onDevicesAdded === undefined ? {} : { onDevicesAdded: deps.onDevicesAdded }),
   };
