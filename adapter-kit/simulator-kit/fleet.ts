@@ -1,12 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { SimulatedDevice } from '../simulator.ts';
+import { readState, writeState } from './state-file.ts';
 
 type State = SimulatedDevice['state'];
 type Words = { readonly type?: string; readonly state?: string };
 
-const StateFile = z.record(z.string(), z.enum(['online', 'offline']));
+const SwitchedStates = z.record(z.string(), z.enum(['online', 'offline']));
 
 /** The devices of a simulated platform and what became of them: switched states, words from the future. */
 export interface Fleet<Device extends SimulatedDevice> {
@@ -58,7 +57,7 @@ export function createFleet<Device extends SimulatedDevice>(options: FleetOption
       devices.set(nativeId, changed);
       switched.set(nativeId, state);
       // At once: a platform that is killed right after it has told somebody must still know it.
-      if (stateFile !== null) save(stateFile, switched);
+      writeState(stateFile, Object.fromEntries(switched));
       options.onChange(changed);
     },
     setWords(nativeId, words) {
@@ -71,16 +70,10 @@ export function createFleet<Device extends SimulatedDevice>(options: FleetOption
 }
 
 function load(stateFile: string | null): Readonly<Record<string, State>> {
-  if (stateFile === null) return {};
   try {
-    return StateFile.parse(JSON.parse(readFileSync(stateFile, 'utf8')));
+    return readState(stateFile, SwitchedStates) ?? {};
   } catch {
-    // No file yet, or one of another version: a simulation may begin anew.
+    // A file of another version: a simulation may begin anew.
     return {};
   }
-}
-
-function save(stateFile: string, states: ReadonlyMap<string, State>): void {
-  mkdirSync(dirname(stateFile), { recursive: true });
-  writeFileSync(stateFile, JSON.stringify(Object.fromEntries(states)));
 }

@@ -66,7 +66,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Reconey
     platform.emit({ guid: null, event: 'SystemStarted' });
     dispatcher.wake();
   });
-  const dispatcher = createDispatcher(file, board, seed);
+  const dispatcher = createDispatcher({ stateFile: options.stateFile, state: file.state, board, seed });
   const platform = createPlatform({ seed, world, file, board, dispatcher, now });
   const operator = userOf(seed, 'convergraph', true);
   const powerless = userOf(seed, 'onlooker', false);
@@ -123,7 +123,6 @@ export async function startSimulator(options: SimulatorOptions): Promise<Reconey
       board.close();
       api.close();
       dispatcher.close();
-      file.close();
       closing ??= Promise.all([stop(cloud), stop(controls)]);
       await closing;
     },

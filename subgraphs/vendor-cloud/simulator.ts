@@ -59,7 +59,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<VendorC
   }));
   const world = createWorld(options);
   const board = createFaultBoard(() => dispatcher.wake());
-  const dispatcher = createDispatcher(file, board, seed, now);
+  const dispatcher = createDispatcher({ stateFile: options.stateFile, state: file.state, board, seed, now });
   const platform = createPlatform({ seed, world, file, board, dispatcher, now });
   const traffic = createTraffic(platform, seed);
   const access = await createAccess(seed, accountId, file.state.publicKeyPem, now);
@@ -125,7 +125,6 @@ export async function startSimulator(options: SimulatorOptions): Promise<VendorC
       traffic.stop();
       board.close();
       dispatcher.close();
-      file.close();
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();

@@ -1,7 +1,6 @@
 // What a simulated system must not forget when it is started again.
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { z } from 'zod';
+import { keepState, readState, type StateFile } from '../../../adapter-kit/simulator-kit/state-file.ts';
 
 const State = z.object({
   port: z.int(),
@@ -12,24 +11,7 @@ const State = z.object({
 });
 export type State = z.infer<typeof State>;
 
-export interface StateFile {
-  readonly state: State;
-  /** Writes before it returns: a kill right after a change must not undo it. */
-  save(): void;
-}
-
-/** @param path null: forget */
-export function openState(path: string | null, fresh: State): StateFile {
-  const stored = path !== null && existsSync(path) ? State.parse(JSON.parse(readFileSync(path, 'utf8'))) : null;
-  const state = stored ?? fresh;
-  return {
-    state,
-    save() {
-      if (path === null) return;
-      mkdirSync(dirname(path), { recursive: true });
-      // The old or the new file, never half of one.
-      writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
-      renameSync(`${path}.new`, path);
-    },
-  };
+/** @param path null: forget @param fresh what a system starts with that has no file yet */
+export function openState(path: string | null, fresh: State): StateFile<State> {
+  return keepState(path, readState(path, State) ?? fresh);
 }

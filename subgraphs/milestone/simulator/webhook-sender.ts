@@ -1,5 +1,6 @@
 // The platform's own webhooks: Base64 HMAC over the body, three attempts, and a 400 is final.
 import { createHmac } from 'node:crypto';
+import { createSequentialSender, type Message } from '../../../adapter-kit/simulator-kit/sequential-sender.ts';
 import type { Platform, PlatformEvent } from './platform.ts';
 import { type World, type WorldDevice } from './world.ts';
 
@@ -8,11 +9,8 @@ export interface Hook {
   readonly secret: string;
 }
 
-const ATTEMPTS = 3;
-/** The real platform waits thirty seconds. */
-const RETRY_AFTER_MS = 500;
-const TIMEOUT_MS = 5_000;
-const MAX_QUEUED = 10_000;
+/** The real platform waits thirty seconds before each of the two. */
+const RETRY_AFTER_MS = [500, 500];
 /** What rules of a usual system forward: everything but motion and recording. */
 const NOT_FORWARDED = /^(motion|recording|liveclient|systemconfiguration)/i;
 
@@ -66,65 +64,37 @@ export interface WebhookSenderParts {
 }
 
 export function createWebhookSender({ platform, hooks, isDown, isEmptyToken }: WebhookSenderParts) {
-  const stopped = new AbortController();
-  const queue: string[] = [];
-  let isSending = false;
+  const sender = createSequentialSender({
+    retryAfterMs: RETRY_AFTER_MS,
+    isFinal: (status) => status === 400 || (status >= 200 && status <= 299),
+    messagesOf: (body) => hooks().map((hook) => messageTo(hook, body)),
+  });
 
   const stop = platform.listen((event, device) => {
     const name = platform.nameOfType(event.type);
     if (hooks().length === 0 || NOT_FORWARDED.test(name) || isDown()) return;
-    queue.push(bodyOf(platform.world, name, event, device));
-    if (queue.length > MAX_QUEUED) queue.shift();
-    void drain();
+    sender.send(bodyOf(platform.world, name, event, device));
   });
 
-  async function drain(): Promise<void> {
-    if (isSending) return;
-    isSending = true;
-    for (let body = queue.shift(); body !== undefined; body = queue.shift())
-      for (const hook of hooks()) await deliver(hook, body);
-    isSending = false;
-  }
-
-  async function deliver({ url, secret }: Hook, body: string): Promise<void> {
-    const key = isEmptyToken() ? '' : secret;
-    const headers = {
-      'content-type': 'application/json; charset=utf-8',
-      'x-milestone-api-version': 'v1.0',
-      'x-hub-signature-256': `sha256=${createHmac('sha256', key).update(body).digest('base64')}`,
+  function messageTo({ url, secret }: Hook, body: string): Message {
+    const request = () => {
+      const key = isEmptyToken() ? '' : secret;
+      return {
+        url,
+        headers: {
+          'content-type': 'application/json; charset=utf-8',
+          'x-milestone-api-version': 'v1.0',
+          'x-hub-signature-256': `sha256=${createHmac('sha256', key).update(body).digest('base64')}`,
+        },
+      };
     };
-    for (let attempt = 1; attempt <= ATTEMPTS && !stopped.signal.aborted; attempt += 1) {
-      const status = await post(url, headers, body);
-      if (status === 400 || (status >= 200 && status <= 299)) return;
-      if (attempt < ATTEMPTS) await pause(RETRY_AFTER_MS);
-    }
-  }
-
-  async function post(url: string, headers: Readonly<Record<string, string>>, body: string): Promise<number> {
-    try {
-      const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(TIMEOUT_MS)]);
-      const answer = await fetch(url, { method: 'POST', headers, body, signal, redirect: 'manual' });
-      await answer.body?.cancel();
-      return answer.status;
-    } catch {
-      // Nobody there: the next attempt decides.
-      return 0;
-    }
-  }
-
-  function pause(ms: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, ms);
-    timer.unref();
-    stopped.signal.addEventListener('abort', () => resolve(), { once: true });
-    return promise;
+    return { body, request };
   }
 
   return {
     close(): void {
       stop();
-      stopped.abort();
-      queue.length = 0;
+      sender.close();
     },
   };
 }

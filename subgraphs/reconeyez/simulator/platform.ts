@@ -4,7 +4,7 @@ import type { SimulatedDevice } from '../../../adapter-kit/simulator.ts';
 import { writeDelivery } from './deliveries.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { FaultBoard } from './faults.ts';
-import type { StateFile } from './state.ts';
+import type { PlatformFile } from './state.ts';
 import type { World, WorldDevice } from './world.ts';
 
 type State = SimulatedDevice['state'];
@@ -50,7 +50,7 @@ export interface Platform {
 export interface PlatformParts {
   readonly seed: number;
   readonly world: World;
-  readonly file: StateFile;
+  readonly file: PlatformFile;
   readonly board: FaultBoard;
   readonly dispatcher: Dispatcher;
   readonly now: () => Date;

@@ -12,7 +12,7 @@ import type { FaultBoard, Faults } from './faults.ts';
 import { readBody, sendJson } from './http.ts';
 import type { Platform } from './platform.ts';
 import { uuidOf } from './random.ts';
-import { PROFILES, type Hook, type StateFile } from './state.ts';
+import { PROFILES, type Hook, type PlatformFile } from './state.ts';
 
 const MAX_PER_PAGE = 500;
 /** Beyond what any client should take. */
@@ -32,7 +32,7 @@ export interface ApiParts {
   readonly platform: Platform;
   readonly board: FaultBoard;
   readonly access: Access;
-  readonly file: StateFile;
+  readonly file: PlatformFile;
   readonly dispatcher: Dispatcher;
 }
 

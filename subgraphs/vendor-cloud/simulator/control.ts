@@ -5,7 +5,7 @@ import { type FaultBoard, Faults, Outage } from './faults.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import { readBody, sendJson } from './http.ts';
 import type { Platform } from './platform.ts';
-import type { StateFile } from './state.ts';
+import type { PlatformFile } from './state.ts';
 
 const Switch = z.strictObject({ state: z.enum(['online', 'offline']) });
 const Words = z.strictObject({ type: z.string().min(1).optional(), state: z.string().min(1).optional() });
@@ -22,7 +22,7 @@ export interface ControlParts {
   readonly platform: Platform;
   readonly board: FaultBoard;
   readonly dispatcher: Dispatcher;
-  readonly file: StateFile;
+  readonly file: PlatformFile;
   readonly calls: () => number;
   readonly startTraffic: (options: { readonly everyMs: number }) => void;
 }

@@ -3,7 +3,7 @@ import type { SimulatedDevice } from '../../../adapter-kit/simulator.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { FaultBoard } from './faults.ts';
 import { uuidOf } from './random.ts';
-import type { StateFile, Switched } from './state.ts';
+import type { PlatformFile, Switched } from './state.ts';
 import { nativeIdOf, type World, type WorldDevice, type WorldSite } from './world.ts';
 
 export interface PlatformEvent {
@@ -35,7 +35,7 @@ export interface Platform {
 export interface PlatformParts {
   readonly seed: number;
   readonly world: World;
-  readonly file: StateFile;
+  readonly file: PlatformFile;
   readonly board: FaultBoard;
   readonly dispatcher: Dispatcher;
   readonly now: () => Date;
