@@ -1,7 +1,6 @@
 import { z } from 'zod';
+import { commonSettings, tlsSettings } from '../../adapter-kit/common-settings.ts';
 import { ACTIVITIES } from './event-types.ts';
-
-const DAY_MS = 86_400_000;
 
 /** What an operator types beside address and user. Everything has a default. */
 export const MilestoneSettings = z.strictObject({
@@ -26,30 +25,7 @@ export const MilestoneSettings = z.strictObject({
   driverSettings: z.boolean().default(true),
   /** Names of camera groups as zones: one call per group. */
   zonesFromGroups: z.boolean().default(true),
-  /** Deadline of live reads, in milliseconds; may lower the default of 3 s. */
-  liveDeadlineMs: z.int().min(100).max(3_000).optional(),
-  /** How long the platform may be silent before we poll, in milliseconds. */
-  expectedSilenceMs: z
-    .int()
-    .min(1_000)
-    .max(7 * DAY_MS)
-    .optional(),
-  /** How often the whole inventory is read, in milliseconds. */
-  syncIntervalMs: z
-    .int()
-    .min(10_000)
-    .max(7 * DAY_MS)
-    .optional(),
-  /** How often we poll while polling stands in for events, in milliseconds. */
-  pollIntervalMs: z.int().min(1_000).max(DAY_MS).optional(),
-  /** How far a webhook's timestamp may be from our clock, in seconds. */
-  webhookToleranceSeconds: z.int().min(1).max(3_600).optional(),
-  /** PEM of an authority to trust beside the public ones. */
-  tlsCa: z.string().max(100_000).optional(),
-  /** Accept exactly the certificate with this SHA-256 fingerprint, whatever its chain and name. */
-  tlsPinnedFingerprint: z
-    .string()
-    .regex(/^[0-9a-fA-F:]{64,95}$/)
-    .optional(),
+  ...commonSettings,
+  ...tlsSettings,
 });
 export type MilestoneSettings = z.infer<typeof MilestoneSettings>;

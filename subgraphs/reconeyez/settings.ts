@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { commonSettings } from '../../adapter-kit/common-settings.ts';
+import { commonSettings, tlsSettings } from '../../adapter-kit/common-settings.ts';
 import { EVENT_FIELDS } from './event-fields.ts';
 import { EVENT_NAMES } from './event-table.ts';
 
@@ -40,12 +40,6 @@ export const ReconeyezSettings = z.strictObject({
   aliases: z.partialRecord(z.enum(EVENT_FIELDS), z.array(word).max(MAX_ALIASES)).default({}),
   /** This tenant's event names and codes, before our table. */
   eventNames: z.record(word, z.enum(EVENT_NAMES)).default({}),
-  /** PEM of an authority to trust beside the public ones. */
-  tlsCa: z.string().max(100_000).optional(),
-  /** Accept exactly the certificate with this SHA-256 fingerprint, whatever its chain. */
-  tlsPinnedFingerprint: z
-    .string()
-    .regex(/^[0-9a-fA-F:]{64,95}$/)
-    .optional(),
+  ...tlsSettings,
 });
 export type ReconeyezSettings = z.infer<typeof ReconeyezSettings>;
