@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-const Answer = z.object({ data: z.unknown(), errors: z.array(z.object({ message: z.string() })).optional() });
+const Answer = z.object({
+  data: z.unknown().optional(),
+  errors: z.array(z.object({ message: z.string() })).optional(),
+});
 
 /** Calls the graph as any client would. @throws Error with the messages of every GraphQL error */
 export function createGraphqlClient(url: string, token: string) {

@@ -60,7 +60,8 @@ async function connect(
           vendor: vendor.enumValue,
           name: `${org.name} ${vendor.name}`,
           baseUrl,
-          credentials,
+          // Who signs and is not asked has none.
+          credentials: Object.keys(credentials).length === 0 ? null : credentials,
           settings,
           signatureProfile: profile,
         },
