@@ -14,6 +14,13 @@ const MAX_BYTES = 64;
 const MAX_TEXT = 200;
 const STANDARD_PREFIX = 'whsec_';
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+/**
+ * What stands in a path as it is. Whether a platform encodes anything else, and how, is its own affair: we would refuse
+ * deliveries for a slash or a percent sign in a secret, and nobody would see why.
+ *
+ * @see RFC 3986, section 2.3, "Unreserved Characters"
+ */
+const PATH_CHARACTERS = /^[A-Za-z0-9._~-]+$/;
 /** Shown of a secret, so that two can be told apart. */
 const HINT_CHARACTERS = 4;
 
@@ -35,6 +42,8 @@ export function webhookSecretProblem(profile: SignatureProfile, secret: string):
       ? null
       : `A Standard Webhooks secret is ${MIN_BYTES} to ${MAX_BYTES} bytes in Base64, after "whsec_".`;
   }
+  if (profile === 'PATH_SECRET' && !PATH_CHARACTERS.test(secret))
+    return 'A secret that stands in a path has letters, digits, and . _ ~ - only.';
   const length = Buffer.byteLength(secret);
   return length >= MIN_BYTES && length <= MAX_TEXT && !secret.includes('\0')
     ? null
