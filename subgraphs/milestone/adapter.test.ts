@@ -215,6 +215,24 @@ describe('tokens', () => {
     expect(simulator.logins() - before).toBe(1);
     await clocked.close();
   });
+
+  it('are renewed as soon as the identity provider says, however short they live', async () => {
+    let at = Date.now();
+    const now = () => new Date(at);
+    const short = await simulate({ devices: 4, now });
+    await control(short, 'faults', { tokenSeconds: 20 });
+    const clocked = connect(short, {}, { now });
+    await clocked.readPlatform(never());
+    const before = short.logins();
+    at += 9_000;
+    await clocked.readPlatform(never());
+    expect(short.logins() - before).toBe(0);
+    at += 2_000;
+    await clocked.readPlatform(never());
+    expect(short.logins() - before).toBe(1);
+    await clocked.close();
+    await short.close();
+  });
 });
 
 describe('simulator', () => {

@@ -167,6 +167,17 @@ describe('live read', () => {
     await expect(reading).rejects.toMatchObject({ code: 'TIMEOUT' });
   });
 
+  it('ends with the deadline of its caller when the platform is slow', async () => {
+    const adapter = rig.open();
+    // A login is shared by all who wait for it, and has a deadline of its own.
+    await adapter.listSites(never());
+    await rig.post('/_sim/faults', { delayMs: 60_000 });
+    const reading = adapter.readDevices(refs('1-1'), AbortSignal.timeout(50));
+    await expect(reading).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true });
+    await rig.post('/_sim/faults', {});
+    expect((await adapter.readDevices(refs('1-1'), never())).size).toBe(1);
+  });
+
   it('takes a refusal for one device as its state, and an outage as the platform’s', async () => {
     const adapter = rig.open();
     await rig.post('/_sim/faults', { call: 'execute_method', status: 403, code: 'openaccess.general.forbidden' });

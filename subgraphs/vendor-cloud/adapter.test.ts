@@ -58,6 +58,13 @@ describe('listDevices', () => {
     await impatient.close();
   });
 
+  it('follows no redirect, not even to the platform itself', async () => {
+    await control(simulator, 'faults', { answer: 'redirect', redirectTo: `${simulator.url}/api/v1/account` });
+    const before = simulator.calls();
+    expect((await listAll(adapter)).failure).toMatchObject({ code: 'BAD_PAYLOAD' });
+    expect(simulator.calls() - before).toBe(1);
+  });
+
   it.each([
     [401, 'UNAUTHENTICATED', false],
     [403, 'FORBIDDEN', false],
@@ -121,6 +128,15 @@ describe('readDevices', () => {
     if (ref === undefined) throw new Error('there are devices');
     const refs = [ref, { ...ref, nativeId: 'gone' }, { ...ref, nativeId: 'elsewhere', nativeSiteId: 'gone' }];
     expect([...(await adapter.readDevices(refs, never())).keys()]).toEqual([ref.nativeId]);
+  });
+
+  it('ends with the deadline of its caller when the platform is slow', async () => {
+    const refs = refsOf((await listAll(adapter)).devices.slice(0, 2));
+    await control(simulator, 'faults', { delayMs: 60_000 });
+    const reading = adapter.readDevices(refs, AbortSignal.timeout(50));
+    await expect(reading).rejects.toMatchObject({ code: 'TIMEOUT', retryable: true });
+    await control(simulator, 'faults', {});
+    expect((await adapter.readDevices(refs, never())).size).toBe(2);
   });
 
   it('fails as a whole when a site cannot be read, rather than to say that its devices are gone', async () => {

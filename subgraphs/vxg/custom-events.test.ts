@@ -187,6 +187,16 @@ describe('client', () => {
     expect(await client.clip(cameraId(), clip.id, never())).toMatchObject({ status: 'done', url: expect.any(String) });
   });
 
+  it.each([0, 1, 5])('asks for a clip that takes %i polls as often as its caller wants', async (clipPolls) => {
+    await control(simulator, 'faults', { clipPolls });
+    const until = new Date();
+    const from = new Date(until.getTime() - 20_000);
+    const { id, status } = await client.createClip({ cameraId: cameraId(), title: 'Leak', from, until }, never());
+    const statuses = [status];
+    while (statuses.at(-1) === 'pending') statuses.push((await client.clip(cameraId(), id, never())).status);
+    expect(statuses).toEqual([...Array.from({ length: clipPolls }, () => 'pending'), 'done']);
+  });
+
   it('finds recordings, clips and a picture of now', async () => {
     const at = new Date('2026-11-18T06:12:41Z');
     const [recording] = await client.recordings(cameraId(), at, new Date(at.getTime() + 1_000), never());
