@@ -166,7 +166,7 @@ export async function benchIngest(): Promise<PartResult> {
         },
       ],
       notes: [
-        `Bodies of ${BODY_BYTES} bytes, each another event, signed in advance; ${CONNECTIONS} connections, one delivery at a time on each; SQLite with synchronous=FULL; ${ROUNDS} interleaved rounds of ${count(DELIVERIES)}, median.`,
+        `Bodies of ${BODY_BYTES} bytes, each another event, signed in advance; ${CONNECTIONS} connections, one delivery at a time on each; SQLite with synchronous=FULL; ${ROUNDS} interleaved rounds of ${count(DELIVERIES)}, median, ratios by CPU per delivery.`,
         'The baseline is node:http that checks the HMAC and keeps nothing. The first line is the front door with the inbox and no processing, as a gateway process runs it beside workers.',
       ],
     };
