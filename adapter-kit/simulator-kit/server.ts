@@ -1,8 +1,8 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import type { SimulatedDevice } from '../simulator.ts';
 import type { Fleet } from './fleet.ts';
+import { listen, stop } from './listen.ts';
 
 /** Nothing that is said to a simulated platform is longer. */
 const MAX_BODY_BYTES = 1_048_576;
@@ -102,21 +102,13 @@ export async function serveSimulator<Device extends SimulatedDevice>(
       response.end(answered.body === undefined ? '' : JSON.stringify(answered.body));
     });
   });
-  server.listen(options.port, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the simulator has no port');
+  const port = await listen(server, options.port);
 
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     calls: () => calls,
     isDown,
-    async close() {
-      if (!server.listening) return;
-      server.close();
-      server.closeAllConnections();
-      await once(server, 'close');
-    },
+    close: () => stop(server),
   };
 }
 

@@ -3,10 +3,10 @@
  * port as its gateway has them. Beside it `/_sim/*` (see README.md).
  */
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
 import type { Simulator, SimulatorOptions } from '../../adapter-kit/simulator.ts';
+import { listenAgain, stop } from '../../adapter-kit/simulator-kit/listen.ts';
 import { NO_ACCOUNT } from './normalize.ts';
 import { answerControl } from './simulator/control.ts';
 import { createEventServer } from './simulator/event-server.ts';
@@ -201,22 +201,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Milesto
     return socket.end(`HTTP/1.1 ${status} Refused\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`);
   });
 
-  /** The same port as last time if nobody asked for one: integrations remember the address. */
-  async function listen(): Promise<number> {
-    for (const port of options.port === 0 && state.port !== 0 ? [state.port, 0] : [options.port]) {
-      try {
-        server.listen(port, '127.0.0.1');
-        await once(server, 'listening');
-        const address = server.address();
-        if (typeof address === 'object' && address !== null) return address.port;
-      } catch (error) {
-        const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-        if (!isTaken || port === options.port) throw error;
-      }
-    }
-    throw new Error('the simulator has no port');
-  }
-  state.port = await listen();
+  state.port = await listenAgain(server, options.port, state.port);
   file.save();
   const base = `http://127.0.0.1:${state.port}`;
 
@@ -245,11 +230,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Milesto
       for (const timer of delayed) clearTimeout(timer);
       webhooks.close();
       events.close();
-      if (!server.listening) return;
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await stop(server);
     },
   };
 }

@@ -2,10 +2,10 @@
  * A Reconeyez cloud on loopback: the control API over HTTPS with its own certificate, deliveries to our address, and every
  * way to misbehave that we know. The controls `/_sim/*` are on a plain port beside it (see README.md).
  */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Simulator, SimulatorOptions } from '../../adapter-kit/simulator.ts';
+import { listenAgain, stop } from '../../adapter-kit/simulator-kit/listen.ts';
 import { createControlApi, type User } from './simulator/api.ts';
 import { answerControl } from './simulator/control.ts';
 import { createDispatcher } from './simulator/dispatcher.ts';
@@ -28,31 +28,6 @@ export interface ReconeyezSimulator extends Simulator {
 
 /** How long after its address was entered the devices make their next routine check; an hour at most with real ones. */
 const FIRST_ROUTINE_CHECK_MS = 1_000;
-
-async function listen(server: Server, port: number): Promise<number> {
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
-}
-
-/** The same port as last time if nobody asked for one: integrations remember the address. */
-async function listenAgain(server: Server, asked: number, previous: number): Promise<number> {
-  if (asked !== 0 || previous === 0) return listen(server, asked);
-  try {
-    return await listen(server, previous);
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
-    return listen(server, 0);
-  }
-}
-
-async function stop(server: Server): Promise<void> {
-  const closed = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await closed;
-}
 
 function userOf(seed: number, username: string, mayControl: boolean): User {
   return { username, password: `pw-${chance(seed, username).toString(36).slice(2)}`, mayControl };

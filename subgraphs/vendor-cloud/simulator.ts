@@ -2,9 +2,9 @@
  * A vendor's cloud that keeps the contract, on loopback: the calls of section 3, the webhooks of section 4, and every way
  * to misbehave that we know. Beside it `/_sim/*` (see README.md).
  */
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { Simulator, SimulatorOptions } from '../../adapter-kit/simulator.ts';
+import { listenAgain, stop } from '../../adapter-kit/simulator-kit/listen.ts';
 import { type Access, createAccess, createKeys } from './simulator/access.ts';
 import { type ApiParts, answerApi } from './simulator/api.ts';
 import { answerControl, type ControlParts } from './simulator/control.ts';
@@ -24,28 +24,6 @@ export interface VendorCloudSimulator extends Simulator {
   setWords(nativeId: string, words: { readonly type?: string; readonly state?: string }): void;
   calls(): number;
   startTraffic(options: { readonly everyMs: number }): void;
-}
-
-function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-}
-
-async function listen(server: Server, port: number): Promise<number> {
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
-}
-
-/** The same port as last time if nobody asked for one: integrations remember the address. */
-async function listenAgain(server: Server, asked: number, previous: number): Promise<number> {
-  if (asked !== 0 || previous === 0) return listen(server, asked);
-  try {
-    return await listen(server, previous);
-  } catch (error) {
-    if (!isPortTaken(error)) throw error;
-    return listen(server, 0);
-  }
 }
 
 export async function startSimulator(options: SimulatorOptions): Promise<VendorCloudSimulator> {
@@ -125,10 +103,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<VendorC
       traffic.stop();
       board.close();
       dispatcher.close();
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
+      await stop(server);
     },
   };
 }
