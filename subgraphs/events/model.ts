@@ -17,6 +17,7 @@ export type DeadLetterEntry = Entry<DeadLetterRow>;
 
 /** EventDetails as the store keeps them. What a newer release wrote in another way is left out, not refused. */
 const StoredDetails = z.object({
+  localTime: z.enum(['AMBIGUOUS', 'SKIPPED']).optional().catch(undefined),
   zone: z.string().optional().catch(undefined),
   actors: z
     .array(z.object({ kind: z.string(), confidence: z.number().nullable() }))

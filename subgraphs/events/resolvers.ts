@@ -50,6 +50,7 @@ const event = {
   occurredAt: (row: LoggedEvent) => row.occurred_at,
   receivedAt: (row: LoggedEvent) => row.received_at,
   clockSkewMs: (row: LoggedEvent) => row.clock_skew_ms,
+  localTimeDoubt: (row: LoggedEvent) => detailsOf(row).localTime ?? null,
   late: (row: LoggedEvent) => row.late === 1,
   org: (row: LoggedEvent) => ({ id: row.org_id }),
   site: (row: LoggedEvent) => referenceOf(row.site_id),

@@ -468,6 +468,8 @@ export type Event = {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -511,6 +513,8 @@ export type HealthEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -560,6 +564,8 @@ export type AlarmEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -615,6 +621,8 @@ export type AccessEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -664,6 +672,8 @@ export type VideoEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -709,6 +719,8 @@ export type SensorEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -754,6 +766,8 @@ export type SystemEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -799,6 +813,8 @@ export type SupervisionEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -844,6 +860,8 @@ export type InventoryEvent = Event & Node & {
   receivedAt: Scalars['DateTime']['output'];
   /** Our clock minus the source's at delivery, in milliseconds; null when the source tells no sending time. */
   clockSkewMs: Maybe<Scalars['Int']['output']>;
+  /** Why `occurredAt` may be an hour off: the platform writes local times without an offset, and clocks were changed. Null when there is no doubt. */
+  localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
   /** The customer. */
@@ -1114,6 +1132,13 @@ export type ReplayDeadLettersPayload = {
   userErrors: Array<UserError>;
 };
 
+/** What is doubtful about a local time. New values may be added. */
+export type LocalTimeDoubt =
+  /** Clocks were set back: that time came twice. */
+  | 'AMBIGUOUS'
+  /** Clocks were set forward: no clock ever showed that time. */
+  | 'SKIPPED';
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -1346,6 +1371,7 @@ export type ResolversTypes = {
   DeadLetterFilter: DeadLetterFilter;
   ReplayDeadLettersInput: ReplayDeadLettersInput;
   ReplayDeadLettersPayload: ResolverTypeWrapper<Omit<ReplayDeadLettersPayload, 'stillFailing' | 'userErrors'> & { stillFailing: Array<ResolversTypes['DeadLetter']>, userErrors: Array<ResolversTypes['UserError']> }>;
+  LocalTimeDoubt: LocalTimeDoubt;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1488,6 +1514,7 @@ export type HealthEventResolvers<ContextType = Context, ParentType extends Resol
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1515,6 +1542,7 @@ export type AlarmEventResolvers<ContextType = Context, ParentType extends Resolv
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1545,6 +1573,7 @@ export type AccessEventResolvers<ContextType = Context, ParentType extends Resol
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1572,6 +1601,7 @@ export type VideoEventResolvers<ContextType = Context, ParentType extends Resolv
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1597,6 +1627,7 @@ export type SensorEventResolvers<ContextType = Context, ParentType extends Resol
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1622,6 +1653,7 @@ export type SystemEventResolvers<ContextType = Context, ParentType extends Resol
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1647,6 +1679,7 @@ export type SupervisionEventResolvers<ContextType = Context, ParentType extends 
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
@@ -1672,6 +1705,7 @@ export type InventoryEventResolvers<ContextType = Context, ParentType extends Re
   occurredAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   receivedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
