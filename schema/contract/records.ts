@@ -59,6 +59,11 @@ export const ContractDevice = z.object({
   systemId: optionalId,
   accountId: optionalId,
   siteId: optionalId,
+  // What a device says of its site: never believed over the site's own record, but compared with it.
+  siteName: text,
+  siteAddress: text,
+  siteCoordinates: lenient(readCoordinates),
+  siteTimezone: lenient(readTimezone),
   name: text,
   type: text,
   status: lenient(readWord),

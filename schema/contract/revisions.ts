@@ -36,6 +36,9 @@ export const SitesPage = z
   .describe('`GET /api/v1/account/sites?page=1&per_page=50`');
 
 const niceToHave = {
+  site_name: z.string().optional().describe('Name of the premises, as in their own record.'),
+  site_address: z.string().optional().describe('Postal address of the premises, as in their own record.'),
+  timezone: z.string().optional().describe('IANA time zone of the premises, as in their own record.'),
   ip: z.string().optional().describe('IP address.'),
   hostname: z.string().optional().describe('Host name.'),
   last_seen: instant('When it was last heard.').optional(),

@@ -11,6 +11,7 @@ import { createPageHints, type LiveReads, readDevices } from './live-reads.ts';
 import { normalizeSite } from './normalize.ts';
 import { probe } from './probe.ts';
 import type { VendorCloudSettings } from './settings.ts';
+import { createSiteWatch } from './site-conflicts.ts';
 
 interface Connection {
   readonly client: VendorCloudClient;
@@ -19,10 +20,11 @@ interface Connection {
 
 /** Speaks to one vendor's cloud. @throws AdapterError MISCONFIGURED without a base URL */
 export function createVendorCloudAdapter(options: AdapterOptions<VendorCloudSettings>): Adapter {
-  const { credentials, http, now } = options;
+  const { credentials, http, logger, now } = options;
   const baseUrl = addressOf(options);
   const dialect = dialectOf(options.settings);
   const hints = createPageHints(dialect);
+  const watch = createSiteWatch(logger);
   let connection: Connection | null = null;
   let isClosed = false;
 
@@ -57,7 +59,12 @@ export function createVendorCloudAdapter(options: AdapterOptions<VendorCloudSett
       const account = await accountId(signal);
       const { client } = open();
       const list = await listAllSites(client, signal);
-      const onPage: InventoryWalk['onPage'] = (place, number, page) => hints.note(place, number, page);
+      const sites = new Map(list.sites.map((site) => [site.siteId, site]));
+      const onPage: InventoryWalk['onPage'] = (place, number, page) => {
+        hints.note(place, number, page);
+        const site = sites.get(place.siteId);
+        if (site !== undefined) watch.note(site, page);
+      };
       yield* listInventory({ client, dialect, accountId: account, list, onPage }, signal);
     },
 

@@ -5,6 +5,7 @@ import { isUuid } from '../../schema/contract/fields.ts';
 import type { ContractAccount, ContractDevice, ContractSite } from '../../schema/contract/records.ts';
 import type { Authorization } from './auth.ts';
 import type { VendorCloudClient } from './client.ts';
+import { describeConflicts, siteConflicts } from './site-conflicts.ts';
 import type { WirePage } from './wire.ts';
 
 export interface ProbeSubject {
@@ -92,6 +93,11 @@ export async function probe(subject: ProbeSubject, signal: AbortSignal): Promise
         judgeSites(found.sites?.items ?? [], found.sites?.totalCount ?? null),
       ),
       step('inventory', 'A page of inventory is listed', () => judgeInventory(found.inventory)),
+      {
+        id: 'site-records',
+        title: 'Devices say of their site what it says itself',
+        run: async () => judgeSiteRecords(found),
+      },
       { id: 'ids', title: 'Ids are UUIDs', run: async () => judgeIds(found) },
       {
         id: 'event-channel',
@@ -130,6 +136,15 @@ function judgeInventory(page: WirePage<ContractDevice> | null): ProbeFinding {
   const macless = items.filter(({ value }) => (value.macAddresses ?? []).length === 0).length;
   if (macless > 0) return warn(`${macless} of ${items.length} device(s) have no MAC address`);
   return pass(`${totalCount} device(s) at the first site`);
+}
+
+function judgeSiteRecords({ sites, inventory }: Findings): ProbeFinding {
+  const [site] = sites?.items ?? [];
+  if (site === undefined || inventory === null) return pass(null);
+  const conflicts = siteConflicts(site.value, inventory.items);
+  return conflicts.size === 0
+    ? pass(null)
+    : warn(`at the first site they differ in ${describeConflicts(conflicts)}; the record of the site counts`);
 }
 
 function judgeIds({ sites, inventory }: Findings): ProbeFinding {

@@ -20,6 +20,8 @@ export const Faults = z.strictObject({
   totalCountOff: z.int().default(0),
   /** Words that nobody knows for every type and status. */
   unknownWords: z.boolean().default(false),
+  /** Device records repeat what their site says of itself, or say something else. */
+  siteDetails: z.enum(['none', 'same', 'other']).default('none'),
   /** The older revision's names in answers and webhooks. */
   olderRevision: z.boolean().default(false),
   /** False: no webhook API (404). */

@@ -93,6 +93,14 @@ export function createPlatform({ seed, world, file, board, dispatcher, now }: Pl
     return true;
   }
 
+  function siteDetails(siteId: string): Readonly<Record<string, string>> {
+    const site = world.sites.find((each) => each.siteId === siteId);
+    if (board.faults.siteDetails === 'none' || site === undefined) return {};
+    return board.faults.siteDetails === 'same'
+      ? { site_name: site.name, site_address: site.address, timezone: site.timezone }
+      : { site_name: `${site.name} Elsewhere`, site_address: '99 Elsewhere Road', timezone: 'Pacific/Auckland' };
+  }
+
   return {
     world,
     stateOf,
@@ -133,6 +141,7 @@ export function createPlatform({ seed, world, file, board, dispatcher, now }: Pl
         model: device.model.model,
         firmware_version: device.firmware,
         ...(device.systemId === null ? {} : { system_id: device.systemId }),
+        ...siteDetails(device.siteId),
       };
       if (board.faults.olderRevision) return { id: device.deviceId, org_id: world.accountId, ...shared };
       return {
