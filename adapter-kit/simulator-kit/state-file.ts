@@ -21,7 +21,7 @@ export function writeState(path: string | null, value: unknown): void {
 export interface StateFile<State> {
   readonly state: State;
   /** Writes before it returns. */
-  save(): void;
+  readonly save: () => void;
 }
 
 /** @param path null: forget @param state as `readState` found it, or what a platform starts with */
