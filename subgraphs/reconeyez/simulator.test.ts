@@ -187,6 +187,20 @@ describe('a delivery', () => {
     expect(new Set(ids).size).toBe(1);
   });
 
+  it('overtaken by a newer one undoes nothing', async () => {
+    // A second passes whenever somebody looks at the clock, so that each change has a time of its own.
+    let at = Date.now() - 86_400_000;
+    const { simulator, inbox } = await delivering({ now: () => new Date((at += 1_000)) });
+    await control(simulator, 'faults', { disorder: true });
+    const nativeId = idOf(simulator, 'detector');
+    for (let round = 0; round < 10; round += 1) simulator.setState(nativeId, round % 2 === 0 ? 'offline' : 'online');
+    const arrived = (await inbox.until(10, about(nativeId))).map((each) => decoded(each));
+    const types = arrived.map(({ type }) => type);
+    expect(types).not.toEqual(types.map((_, index) => (index % 2 === 0 ? 'health.offline' : 'health.online')));
+    const inOrder = arrived.toSorted((left, right) => left.occurredAt.getTime() - right.occurredAt.getTime());
+    expect(statusAfter(arrived).state).toBe(statusAfter(inOrder).state);
+  });
+
   it('is repeated until it is taken, and given up after as many attempts as there are', async () => {
     const { simulator, inbox } = await delivering();
     inbox.answer(500);
