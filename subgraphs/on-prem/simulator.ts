@@ -71,14 +71,19 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   let isSaving = false;
   let traffic: NodeJS.Timeout | null = null;
 
+  function write(): void {
+    isSaving = false;
+    if (keptFile === null) return;
+    mkdirSync(dirname(keptFile), { recursive: true });
+    writeFileSync(keptFile, JSON.stringify({ target, queue, lists }));
+  }
+
   /** Once for everything that changes in one turn of the event loop. */
   function save(): void {
     if (keptFile === null || isSaving) return;
     isSaving = true;
     setImmediate(() => {
-      isSaving = false;
-      mkdirSync(dirname(keptFile), { recursive: true });
-      writeFileSync(keptFile, JSON.stringify({ target, queue, lists }));
+      if (isSaving) write();
     });
   }
 
@@ -164,6 +169,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
       if (traffic !== null) clearInterval(traffic);
       traffic = null;
       client.close();
+      if (isSaving) write();
       await server.close();
     },
   };
