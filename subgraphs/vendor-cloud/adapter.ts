@@ -5,6 +5,7 @@ import type { SiteDraft } from '../../adapter-kit/model.ts';
 import { type Authorization, createAuthorization } from './auth.ts';
 import { createVendorCloudClient, type VendorCloudClient } from './client.ts';
 import { dialectOf } from './dialect.ts';
+import { describeUnknown } from './event-catalogue.ts';
 import { type InventoryWalk, listAllSites, listInventory } from './listing.ts';
 import { pageDevices } from './live-pages.ts';
 import { createPageHints, type LiveReads, readDevices } from './live-reads.ts';
@@ -47,7 +48,11 @@ export function createVendorCloudAdapter(options: AdapterOptions<VendorCloudSett
   }
 
   return {
-    probe: (signal) => probe({ baseUrl, accountId: dialect.settings.accountId, open }, signal),
+    probe(signal) {
+      const { accountId: configured, eventCatalogue } = dialect.settings;
+      const unknownEvents = describeUnknown(dialect.catalogue, eventCatalogue);
+      return probe({ baseUrl, accountId: configured, unknownEvents, open }, signal);
+    },
 
     async listSites(signal): Promise<readonly SiteDraft[]> {
       const account = await accountId(signal);

@@ -2,6 +2,7 @@
 import { type AliasReader, createAliasReader } from '../../schema/contract/aliases.ts';
 import { isUuid } from '../../schema/contract/fields.ts';
 import type { DeviceState, DeviceType, EventFamily } from '../../schema/words.ts';
+import { type ImportedCatalogue, importCatalogue } from './event-catalogue.ts';
 import { EVENT_RULES, type EventRule, FAMILY_FALLBACKS, FAMILY_WORDS } from './event-rules.ts';
 import { VendorCloudSettings } from './settings.ts';
 import { foldWord, LIFE_SIGN_WORDS, STATUS_WORDS, TYPE_WORDS } from './words.ts';
@@ -20,6 +21,8 @@ export interface Dialect {
   stateOf(word: string): DeviceState | null;
   /** @param subtype the word beside the event type, when there is one */
   ruleOf(eventType: string, subtype: string | null): EventRule | null;
+  /** What became of the vendor's own list of event types. */
+  readonly catalogue: ImportedCatalogue;
   /** The family that an event type names, and nothing more. */
   familyOf(eventType: string): EventFamily | null;
   /** Unique within the integration. */
@@ -57,6 +60,12 @@ const byName = new Map(
   }).toReversed(),
 );
 
+/** Rules that say no more than a family, or that nobody knows. */
+const vague: ReadonlySet<EventRule | undefined> = new Set([
+  ...Object.values(FAMILY_FALLBACKS),
+  healthByState.get('UNKNOWN'),
+]);
+
 /** Words that only say that it has begun. */
 const BEGINS: ReadonlySet<string> = new Set(['', 'active', 'activated', 'triggered', 'started', 'begin', 'on']);
 
@@ -80,6 +89,31 @@ function createDialect(settings: VendorCloudSettings): Dialect {
     return state === null ? null : (healthByState.get(state) ?? null);
   }
 
+  function tableRule(name: string, word: string): EventRule | null {
+    const family = FAMILY_WORDS.get(name);
+    if (family === undefined) return byName.get(name) ?? healthRule(name);
+    if (family === 'HEALTH') {
+      if (LIFE_SIGN_WORDS.has(word)) return byType.get('supervision.last_seen') ?? null;
+      return healthByState.get((word === '' ? null : stateOf(word)) ?? 'UNKNOWN') ?? null;
+    }
+    if (family === 'SUPERVISION') return byType.get('supervision.last_seen') ?? null;
+    // `trouble` and `tamper` are families to some vendors and words to others.
+    const ofName = BEGINS.has(word) ? byFamilyAndWord.get(`${family} ${name}`) : undefined;
+    return (
+      byFamilyAndWord.get(`${family} ${name}_${word}`) ??
+      ofName ??
+      byFamilyAndWord.get(`${family} ${word}`) ??
+      FAMILY_FALLBACKS[family] ??
+      null
+    );
+  }
+
+  const catalogue = importCatalogue(settings.eventCatalogue, {
+    ruleOf: (name, word) => tableRule(foldWord(name), word === null ? '' : foldWord(word)),
+    isFamily: (name) => FAMILY_WORDS.has(foldWord(name)),
+    isVague: (rule) => vague.has(rule),
+  });
+
   return {
     settings,
     read: {
@@ -91,28 +125,14 @@ function createDialect(settings: VendorCloudSettings): Dialect {
     },
     typeOf: withWords(settings.typeWords, TYPE_WORDS),
     stateOf,
+    catalogue,
     familyOf: (eventType) => FAMILY_WORDS.get(foldWord(eventType)) ?? null,
     ruleOf(eventType, subtype) {
       const name = foldWord(eventType);
       const word = subtype === null ? '' : foldWord(subtype);
       const own = configured.get(`${name}_${word}`) ?? configured.get(name);
       if (own !== undefined) return own;
-      const family = FAMILY_WORDS.get(name);
-      if (family === undefined) return byName.get(name) ?? healthRule(name);
-      if (family === 'HEALTH') {
-        if (LIFE_SIGN_WORDS.has(word)) return byType.get('supervision.last_seen') ?? null;
-        return healthByState.get((word === '' ? null : stateOf(word)) ?? 'UNKNOWN') ?? null;
-      }
-      if (family === 'SUPERVISION') return byType.get('supervision.last_seen') ?? null;
-      // `trouble` and `tamper` are families to some vendors and words to others.
-      const ofName = BEGINS.has(word) ? byFamilyAndWord.get(`${family} ${name}`) : undefined;
-      return (
-        byFamilyAndWord.get(`${family} ${name}_${word}`) ??
-        ofName ??
-        byFamilyAndWord.get(`${family} ${word}`) ??
-        FAMILY_FALLBACKS[family] ??
-        null
-      );
+      return catalogue.rules.get(`${name}_${word}`) ?? catalogue.rules.get(name) ?? tableRule(name, word);
     },
     nativeIdOf(deviceId, systemId) {
       const isScoped = settings.systemIds === 'always' || (settings.systemIds === 'auto' && !isUuid(deviceId));

@@ -10,6 +10,8 @@ import type { WirePage } from './wire.ts';
 
 export interface ProbeSubject {
   readonly baseUrl: URL;
+  /** What is not understood of the vendor's list of event types, for people; null when there is nothing to tell. */
+  readonly unknownEvents: string | null;
   /** For vendors that have no account call. */
   readonly accountId: string | undefined;
   /** @throws AdapterError for an address that we do not connect to, or a TLS policy that cannot work */
@@ -99,6 +101,11 @@ export async function probe(subject: ProbeSubject, signal: AbortSignal): Promise
         run: async () => judgeSiteRecords(found),
       },
       { id: 'ids', title: 'Ids are UUIDs', run: async () => judgeIds(found) },
+      {
+        id: 'event-types',
+        title: 'The vendor’s event types are understood',
+        run: async () => (subject.unknownEvents === null ? undefined : warn(subject.unknownEvents)),
+      },
       {
         id: 'event-channel',
         title: 'Webhooks can be registered',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { commonSettings, tlsSettings } from '../../adapter-kit/common-settings.ts';
 import { ContractAliasSettings } from '../../schema/contract/aliases.ts';
 import { DEVICE_STATES, DEVICE_TYPES } from '../../schema/words.ts';
+import { EventCatalogue } from './event-catalogue.ts';
 import { EVENT_RULES } from './event-rules.ts';
 
 const path = z.string().min(1).max(300).startsWith('/');
@@ -33,6 +34,8 @@ export const VendorCloudSettings = z.strictObject({
   statusWords: z.record(word, z.enum(DEVICE_STATES)).default({}),
   /** This vendor's event types, before our table: its `event_type`, or `event_type/word`, to one of ours. */
   eventTypes: z.record(word, z.enum(EVENT_TYPES)).default({}),
+  /** This vendor's own list of its event types, as it hands it out: codes with their names and families. */
+  eventCatalogue: EventCatalogue.default([]),
   /**
    * Whether a device's id is only unique within its `system_id`. `auto`: UUIDs stand alone, other ids belong to their
    * system. `never` for vendors whose events do not name the system although their inventory does.
