@@ -5,7 +5,11 @@ import { parseAccounts } from './account-routing.ts';
 import { type AreaSettings, siteIdOf, timezoneOf } from './areas.ts';
 import type { WireDevice } from './wire.ts';
 
-/** `detector_hdr_xrl`, `bridge_4g`, `siren_v1`: the set is open, its beginnings are not. */
+/**
+ * `detector_hdr_xrl`, `bridge_4g`, `siren_v1`: the set is open, its beginnings are not.
+ *
+ * @see Reconeyez "Reverse control API" (2024-02-27 and 2025-02-04), device types in its samples
+ */
 const TYPE_PREFIXES: readonly (readonly [string, DeviceType])[] = [
   ['detector', 'DETECTOR'],
   ['bridge', 'BRIDGE'],

@@ -1,4 +1,9 @@
-// What a vendor's events mean: our type for the vendor's words. Data, one row per type of ours.
+/**
+ * What a vendor's events mean: our type for the vendor's words. Data, one row per type of ours.
+ *
+ * @see the vendor contract, sections 2 and 4, for families and event types; it leaves the words within `data` to the vendor,
+ *   and the other words are what published APIs of such platforms call the same things
+ */
 import type { AccessOutcome, DeviceState, EventFamily, Severity } from '../../schema/words.ts';
 
 export interface EventRule {

@@ -1,4 +1,9 @@
-// The contract's open vocabularies: which words mean which of ours. Data; settings of an integration come before it.
+/**
+ * The contract's open vocabularies: which words mean which of ours. Data; settings of an integration come before it.
+ *
+ * @see the vendor contract, section 2: `online`, `offline`, `camera`, `door`, `panel` "or equivalent"; the equivalents are what
+ *   published APIs of such platforms say
+ */
 import type { DeviceCapability, DeviceState, DeviceType, Severity, StatusReason } from '../../schema/words.ts';
 
 /** Words differ in case and in what joins their parts: `Access Control`, `access-control`. */
