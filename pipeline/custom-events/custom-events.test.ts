@@ -147,8 +147,9 @@ eachEngine('custom events', (open) => {
   it('follow neither from health nor from what a camera says itself', async () => {
     const { write, outbox, db } = await start();
     await write(event('leak-1', { family: 'HEALTH' }));
+    expect(await outbox()).toEqual([]);
     await db.write((tx) => tx.updateTable('devices').set({ capabilities: '["CUSTOM_EVENT"]' }).execute());
-    await write(event());
+    await write(event('leak-1', { vendorEventId: 'e-2' }));
     expect(await outbox()).toEqual([]);
   });
 
