@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { DecodeError } from '../../adapter-kit/adapter-error.ts';
 import type { EventDraft } from '../../adapter-kit/model.ts';
-import { EVENT_NAMES, EVENT_TABLE } from './event-table.ts';
+import { EVENT_NAMES, EVENT_TABLE, type EventName } from './event-table.ts';
 import { decodeAll, decodeOne, delivery, GUID, RECEIVED_AT } from './fixtures/rig.ts';
 
 const OCCURRED_AT = new Date('2026-11-18T06:12:41Z');
@@ -70,9 +70,9 @@ describe('a delivery', () => {
     ['Disarmed', 'OP', 'ALARM', 'alarm.disarmed', null, null, false],
     ['ConnectionLost', 'YC', 'HEALTH', 'health.offline', 'OFFLINE', 'NETWORK', false],
     ['DeviceConnected', 'YK', 'HEALTH', 'health.online', 'ONLINE', 'REPORTED', true],
-    ['BatteryLow', 'XT', 'HEALTH', 'health.degraded', 'DEGRADED', 'POWER', true],
-    ['BatteryRestored', 'XR', 'HEALTH', 'health.online', 'ONLINE', 'REPORTED', true],
-    ['CriticalBatteryShutdown', 'YT', 'HEALTH', 'health.offline', 'OFFLINE', 'POWER', false],
+    ['BatteryLow', 'XT', 'HEALTH', 'health.battery_low', 'DEGRADED', 'POWER', true],
+    ['BatteryRestored', 'XR', 'HEALTH', 'health.battery_restored', 'ONLINE', 'REPORTED', true],
+    ['CriticalBatteryShutdown', 'YT', 'HEALTH', 'health.battery_shutdown', 'OFFLINE', 'POWER', false],
   ])('of %s (%s) is told by name and by code alike', (name, code, family, type, state, reason, isLifeSign) => {
     const expected = { family, type, isLifeSign };
     const claims = state === null ? null : [state, reason, name];
@@ -113,12 +113,12 @@ describe('a delivery', () => {
   });
 
   it.each([
-    ['Lid opened', 'alarm.tamper', undefined],
-    ['auxiliary_power_lost', 'alarm.trouble', { auxPower: false }],
-    ['AuxPowerFound', 'alarm.trouble_restored', { auxPower: true }],
-    ['Internal battery charging fault', 'alarm.trouble', undefined],
-    ['internal_battery_charging_normal', 'alarm.trouble_restored', undefined],
-    ['BatteryRemoved', 'alarm.trouble', undefined],
+    ['Lid opened', 'alarm.lid_opened', undefined],
+    ['auxiliary_power_lost', 'alarm.power_lost', { auxPower: false }],
+    ['AuxPowerFound', 'alarm.power_restored', { auxPower: true }],
+    ['Internal battery charging fault', 'alarm.charging_fault', undefined],
+    ['internal_battery_charging_normal', 'alarm.charging_restored', undefined],
+    ['BatteryRemoved', 'alarm.battery_removed', undefined],
     ['snapshot', 'video.snapshot', undefined],
   ])('of a bridge’s %s is known without a code', (word, type, telemetry) => {
     const draft = decodeOne(plain({ event_type: word }));
@@ -151,7 +151,7 @@ describe('a delivery', () => {
       { meta: { kind: 'yp', when: 1_795_000_000 }, device_info: info },
       { settings, receivedAt: new Date(1_795_000_001_000) },
     );
-    expect(draft).toMatchObject({ type: 'alarm.trouble', occurredAt: new Date(1_795_000_000_000) });
+    expect(draft).toMatchObject({ type: 'alarm.power_lost', occurredAt: new Date(1_795_000_000_000) });
   });
 
   it('is found in camel case, in an envelope, and as one of a list', () => {
@@ -308,6 +308,27 @@ describe('the table of events', () => {
       expect(EVENT_TABLE[name].type).toMatch(/^(alarm|health|supervision|system|video)\.[a-z_]+$/);
       expect(EVENT_TABLE[name].phrase).not.toBe('');
     }
+  });
+
+  // The vendor's own choices for a receiver: alarm types, and status events by kind.
+  const CHOICES: Readonly<Record<string, readonly EventName[]>> = {
+    'routine check': ['RoutineCheck'],
+    tamper: ['Tamper'],
+    motion: ['PersonDetected', 'VehicleDetected', 'MovementDetected'],
+    'critical battery shutdown': ['CriticalBatteryShutdown'],
+    'auxiliary power': ['AuxiliaryPowerLost', 'AuxiliaryPowerFound'],
+    'battery removed': ['BatteryRemoved'],
+    charging: ['BatteryChargingFault', 'BatteryChargingNormal'],
+    'lid opened': ['LidOpened'],
+    snapshot: ['Snapshot'],
+    battery: ['BatteryLow', 'BatteryRestored'],
+    arming: ['Armed', 'Disarmed'],
+    connection: ['ConnectionLost', 'DeviceConnected'],
+  };
+
+  it.each(Object.entries(CHOICES))('lets %s be chosen alone', (_, chosen) => {
+    const types = new Set(chosen.map((name) => EVENT_TABLE[name].type));
+    expect(EVENT_NAMES.filter((name) => types.has(EVENT_TABLE[name].type)).toSorted()).toEqual(chosen.toSorted());
   });
 
   it('has no event that proves both that a device is gone and that it lives', () => {

@@ -1,5 +1,6 @@
 /**
- * What the platform's events mean: one row per event of the vendor. Data only; names of ours are on the right.
+ * What the platform's events mean: one row per event of the vendor. Data only; names of ours are on the right. Kinds that a
+ * receiver of the vendor's may choose by themselves have a type of their own, so that ours may, too.
  *
  * @see Reconeyez "JSON Webhook integration" (2023-08-11), table of SIA codes: the rows with a code, complete
  * @see Reconeyez "Integration – technical overview" (2024-05-30), alarm types: the rows without one
@@ -104,48 +105,48 @@ export const EVENT_TABLE: Readonly<Record<EventName, EventRow>> = {
   },
   BatteryLow: {
     code: 'XT',
-    ...health('health.degraded', 'WARNING', 'has a low battery'),
+    ...health('health.battery_low', 'WARNING', 'has a low battery'),
     claim: { state: 'DEGRADED', reason: 'POWER' },
     names: 'lowbattery',
   },
   BatteryRestored: {
     code: 'XR',
-    ...health('health.online', 'NOTICE', 'has a good battery again'),
+    ...health('health.battery_restored', 'NOTICE', 'has a good battery again'),
     claim: { ...SPOKE, keepsDegraded: ['TAMPER'] },
   },
   CriticalBatteryShutdown: {
     code: 'YT',
-    ...health('health.offline', 'CRITICAL', 'shut down: its battery is empty'),
+    ...health('health.battery_shutdown', 'CRITICAL', 'shut down: its battery is empty'),
     claim: { state: 'OFFLINE', reason: 'POWER' },
     isLifeSign: false,
   },
 
-  LidOpened: { code: null, ...alarm('alarm.tamper', 'WARNING', 'has its lid open'), names: 'lidopen' },
+  LidOpened: { code: null, ...alarm('alarm.lid_opened', 'WARNING', 'has its lid open'), names: 'lidopen' },
   AuxiliaryPowerLost: {
     code: null,
-    ...alarm('alarm.trouble', 'NOTICE', 'lost its auxiliary power'),
+    ...alarm('alarm.power_lost', 'NOTICE', 'lost its auxiliary power'),
     telemetry: { auxPower: false },
     names: 'auxpowerlost',
   },
   AuxiliaryPowerFound: {
     code: null,
-    ...alarm('alarm.trouble_restored', 'NOTICE', 'has auxiliary power again'),
+    ...alarm('alarm.power_restored', 'NOTICE', 'has auxiliary power again'),
     restoral: true,
     telemetry: { auxPower: true },
     names: 'auxpowerfound',
   },
   BatteryChargingFault: {
     code: null,
-    ...alarm('alarm.trouble', 'NOTICE', 'cannot charge its battery'),
+    ...alarm('alarm.charging_fault', 'NOTICE', 'cannot charge its battery'),
     names: 'internalbatterychargingfault chargingfault',
   },
   BatteryChargingNormal: {
     code: null,
-    ...alarm('alarm.trouble_restored', 'NOTICE', 'charges its battery again'),
+    ...alarm('alarm.charging_restored', 'NOTICE', 'charges its battery again'),
     restoral: true,
     names: 'internalbatterychargingnormal chargingnormal',
   },
-  BatteryRemoved: { code: null, ...alarm('alarm.trouble', 'NOTICE', 'had its battery removed') },
+  BatteryRemoved: { code: null, ...alarm('alarm.battery_removed', 'NOTICE', 'had its battery removed') },
   Snapshot: {
     code: null,
     type: 'video.snapshot',
