@@ -3,12 +3,13 @@ import type { Vendor } from '../adapter-kit/define-vendor.ts';
 import { subgraphSdl, vendorStubs, vendorSubgraphSdl } from '../schema/build-subgraph.ts';
 import { milestone } from './milestone/index.ts';
 import { onGuard } from './onguard/index.ts';
+import { onPrem } from './on-prem/index.ts';
 import { reconeyez } from './reconeyez/index.ts';
 import { vendorCloud } from './vendor-cloud/index.ts';
 import { vxg } from './vxg/index.ts';
 
 /** The vendors of this deployment. The only place that names them: a vendor is one folder and one line here. */
-export const vendors: readonly Vendor[] = [vendorCloud, milestone, onGuard, reconeyez, vxg];
+export const vendors: readonly Vendor[] = [vendorCloud, milestone, onGuard, onPrem, reconeyez, vxg];
 
 function own(name: string): string {
   return readFileSync(new URL(`./${name}/schema.graphql`, import.meta.url), 'utf8');

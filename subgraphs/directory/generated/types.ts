@@ -344,6 +344,8 @@ export type Vendor =
   | 'MILESTONE'
   /** LenelS2 OnGuard. */
   | 'ONGUARD'
+  /** On-prem adapter. */
+  | 'ON_PREM'
   /** Reconeyez. */
   | 'RECONEYEZ'
   /** VXG. */
@@ -1040,6 +1042,12 @@ export type OnGuardPlatform = Platform & {
   integrationId: Scalars['ID']['output'];
 };
 
+/** On-prem adapter behind an integration. */
+export type OnPremPlatform = Platform & {
+  __typename?: 'OnPremPlatform';
+  integrationId: Scalars['ID']['output'];
+};
+
 /** Reconeyez behind an integration. */
 export type ReconeyezPlatform = Platform & {
   __typename?: 'ReconeyezPlatform';
@@ -1172,6 +1180,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | ( VendorCloudPlatform )
     | ( MilestonePlatform )
     | ( OnGuardPlatform )
+    | ( OnPremPlatform )
     | ( ReconeyezPlatform )
     | ( VxgPlatform )
   ;
@@ -1259,6 +1268,7 @@ export type ResolversTypes = {
   VendorCloudPlatform: ResolverTypeWrapper<VendorCloudPlatform>;
   MilestonePlatform: ResolverTypeWrapper<MilestonePlatform>;
   OnGuardPlatform: ResolverTypeWrapper<OnGuardPlatform>;
+  OnPremPlatform: ResolverTypeWrapper<OnPremPlatform>;
   ReconeyezPlatform: ResolverTypeWrapper<ReconeyezPlatform>;
   VxgPlatform: ResolverTypeWrapper<VxgPlatform>;
 };
@@ -1328,6 +1338,7 @@ export type ResolversParentTypes = {
   VendorCloudPlatform: VendorCloudPlatform;
   MilestonePlatform: MilestonePlatform;
   OnGuardPlatform: OnGuardPlatform;
+  OnPremPlatform: OnPremPlatform;
   ReconeyezPlatform: ReconeyezPlatform;
   VxgPlatform: VxgPlatform;
 };
@@ -1370,7 +1381,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, ON_PREM?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   viewer?: Resolver<ResolversTypes['Viewer'], ParentType, ContextType>;
@@ -1462,7 +1473,7 @@ export type IntegrationResolvers<ContextType = Context, ParentType extends Resol
 };
 
 export type PlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Platform'] = ResolversParentTypes['Platform']> = {
-  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'OnGuardPlatform' | 'ReconeyezPlatform' | 'VxgPlatform', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'OnGuardPlatform' | 'OnPremPlatform' | 'ReconeyezPlatform' | 'VxgPlatform', ParentType, ContextType>;
 };
 
 export type IntegrationHealthResolvers<ContextType = Context, ParentType extends ResolversParentTypes['IntegrationHealth'] = ResolversParentTypes['IntegrationHealth']> = {
@@ -1611,6 +1622,11 @@ export type OnGuardPlatformResolvers<ContextType = Context, ParentType extends R
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type OnPremPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['OnPremPlatform'] = ResolversParentTypes['OnPremPlatform']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type ReconeyezPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconeyezPlatform'] = ResolversParentTypes['ReconeyezPlatform']> = {
   integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
@@ -1663,6 +1679,7 @@ export type Resolvers<ContextType = Context> = {
   VendorCloudPlatform?: VendorCloudPlatformResolvers<ContextType>;
   MilestonePlatform?: MilestonePlatformResolvers<ContextType>;
   OnGuardPlatform?: OnGuardPlatformResolvers<ContextType>;
+  OnPremPlatform?: OnPremPlatformResolvers<ContextType>;
   ReconeyezPlatform?: ReconeyezPlatformResolvers<ContextType>;
   VxgPlatform?: VxgPlatformResolvers<ContextType>;
 };

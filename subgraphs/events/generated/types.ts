@@ -343,6 +343,8 @@ export type Vendor =
   | 'MILESTONE'
   /** LenelS2 OnGuard. */
   | 'ONGUARD'
+  /** On-prem adapter. */
+  | 'ON_PREM'
   /** Reconeyez. */
   | 'RECONEYEZ'
   /** VXG. */

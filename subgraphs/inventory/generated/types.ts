@@ -347,6 +347,8 @@ export type Vendor =
   | 'MILESTONE'
   /** LenelS2 OnGuard. */
   | 'ONGUARD'
+  /** On-prem adapter. */
+  | 'ON_PREM'
   /** Reconeyez. */
   | 'RECONEYEZ'
   /** VXG. */
@@ -1019,6 +1021,13 @@ export type OnGuardDevice = SourceDevice & {
   nativeId: Scalars['String']['output'];
 };
 
+/** A device as On-prem adapter reports it. */
+export type OnPremDevice = SourceDevice & {
+  __typename?: 'OnPremDevice';
+  integrationId: Scalars['ID']['output'];
+  nativeId: Scalars['String']['output'];
+};
+
 /** A device as Reconeyez reports it. */
 export type ReconeyezDevice = SourceDevice & {
   __typename?: 'ReconeyezDevice';
@@ -1150,6 +1159,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | ( VendorCloudDevice )
     | ( MilestoneDevice )
     | ( OnGuardDevice )
+    | ( OnPremDevice )
     | ( ReconeyezDevice )
     | ( VxgDevice )
   ;
@@ -1231,6 +1241,7 @@ export type ResolversTypes = {
   VendorCloudDevice: ResolverTypeWrapper<VendorCloudDevice>;
   MilestoneDevice: ResolverTypeWrapper<MilestoneDevice>;
   OnGuardDevice: ResolverTypeWrapper<OnGuardDevice>;
+  OnPremDevice: ResolverTypeWrapper<OnPremDevice>;
   ReconeyezDevice: ResolverTypeWrapper<ReconeyezDevice>;
   VxgDevice: ResolverTypeWrapper<VxgDevice>;
 };
@@ -1290,6 +1301,7 @@ export type ResolversParentTypes = {
   VendorCloudDevice: VendorCloudDevice;
   MilestoneDevice: MilestoneDevice;
   OnGuardDevice: OnGuardDevice;
+  OnPremDevice: OnPremDevice;
   ReconeyezDevice: ReconeyezDevice;
   VxgDevice: VxgDevice;
 };
@@ -1332,7 +1344,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, ON_PREM?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType, RequireFields<QueryDeviceArgs, 'id'>>;
@@ -1411,7 +1423,7 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
 };
 
 export type SourceDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SourceDevice'] = ResolversParentTypes['SourceDevice']> = {
-  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'OnGuardDevice' | 'ReconeyezDevice' | 'VxgDevice', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'OnGuardDevice' | 'OnPremDevice' | 'ReconeyezDevice' | 'VxgDevice', ParentType, ContextType>;
 };
 
 export type DeviceLinkResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeviceLink'] = ResolversParentTypes['DeviceLink']> = {
@@ -1589,6 +1601,12 @@ export type OnGuardDeviceResolvers<ContextType = Context, ParentType extends Res
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type OnPremDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['OnPremDevice'] = ResolversParentTypes['OnPremDevice']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type ReconeyezDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconeyezDevice'] = ResolversParentTypes['ReconeyezDevice']> = {
   integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
@@ -1645,6 +1663,7 @@ export type Resolvers<ContextType = Context> = {
   VendorCloudDevice?: VendorCloudDeviceResolvers<ContextType>;
   MilestoneDevice?: MilestoneDeviceResolvers<ContextType>;
   OnGuardDevice?: OnGuardDeviceResolvers<ContextType>;
+  OnPremDevice?: OnPremDeviceResolvers<ContextType>;
   ReconeyezDevice?: ReconeyezDeviceResolvers<ContextType>;
   VxgDevice?: VxgDeviceResolvers<ContextType>;
 };
