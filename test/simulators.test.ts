@@ -50,9 +50,16 @@ function devicePath(nativeId: string): string {
   return `/_sim/devices/${encodeURIComponent(nativeId)}`;
 }
 
+/** What every simulator says of a device; some know more. */
+function devicesOf(simulator: Simulator): unknown {
+  return simulator.devices().map(({ nativeId, name, type, state, siteId, accountId }) => {
+    return { nativeId, name, type, state, siteId, accountId };
+  });
+}
+
 /** What a seed decides; addresses and secrets are of one start. */
 function truthOf(simulator: Simulator): unknown {
-  return { sites: simulator.sites(), devices: simulator.devices() };
+  return { sites: simulator.sites(), devices: devicesOf(simulator) };
 }
 
 afterEach(async () => {
@@ -71,7 +78,7 @@ describe.each(vendors.map((vendor) => [vendor.slug, vendor] as const))('the simu
     it('shows its truth', async () => {
       const { status, body } = await call(simulator, '/_sim/devices');
       expect(status).toBe(200);
-      expect(body).toMatchObject(simulator.devices());
+      expect(body).toMatchObject(Object(devicesOf(simulator)));
       expect(body).toHaveLength(24);
     });
 
@@ -97,7 +104,7 @@ describe.each(vendors.map((vendor) => [vendor.slug, vendor] as const))('the simu
     // That its platform is then away for an adapter is a clause of the contract suite.
     it('takes the word for an outage, and answers at this door meanwhile', async () => {
       expect(await call(simulator, '/_sim/outage', { seconds: 600 })).toMatchObject({ status: 200 });
-      expect(await call(simulator, '/_sim/devices')).toMatchObject({ status: 200, body: simulator.devices() });
+      expect(await call(simulator, '/_sim/devices')).toMatchObject({ status: 200, body: devicesOf(simulator) });
       expect(await call(simulator, '/_sim/outage', { seconds: -1 })).toMatchObject({ status: 400 });
       expect(await call(simulator, '/_sim/outage', { seconds: 0 })).toMatchObject({ status: 200 });
     });
@@ -111,7 +118,7 @@ describe.each(vendors.map((vendor) => [vendor.slug, vendor] as const))('the simu
     expect(truthOf(other)).not.toEqual(truthOf(first));
   });
 
-  it('goes on after a restart as it was, at the same address', async () => {
+  it('goes on after a restart as it was, and where it was', async () => {
     const stateFile = join(folder, `${slug}.json`);
     const before = await start(vendor, { stateFile });
     const { url } = before;
@@ -121,7 +128,8 @@ describe.each(vendors.map((vendor) => [vendor.slug, vendor] as const))('the simu
     await stop(before);
 
     const after = await start(vendor, { stateFile });
-    expect(after.url).toBe(url);
+    // Nobody calls a platform that only pushes.
+    if (vendor.ingest.pushOnly !== true) expect(after.url).toBe(url);
     expect(truthOf(after)).toEqual(truth);
     // It may have taken others with it: those that report through it.
     const gone = after.devices().filter(({ state }) => state === 'offline');
