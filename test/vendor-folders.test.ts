@@ -32,8 +32,7 @@ describe.each(vendors.map((vendor) => [vendor.slug, vendor] as const))('the fold
 
   it('names every fault of its simulator in its README', async () => {
     const file = new URL('simulator/faults.ts', folder);
-    if (!existsSync(file)) return;
-    const faults: unknown = Object(await import(file.href)).Faults;
+    const faults: unknown = existsSync(file) ? Object(await import(file.href)).Faults : z.object({});
     expect(membersOf(faults).filter((member) => !isNamed(member))).toEqual([]);
   });
 
