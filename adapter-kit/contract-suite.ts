@@ -38,7 +38,7 @@ export function describeVendorContract(vendor: Vendor, options: VendorContractOp
     describeProbe(rig, exempt);
     describeInventory(rig, exempt);
     describeLive(rig, options, exempt);
-    describeEvents(vendor, rig, exempt);
+    describeEvents(vendor, rig, options, exempt);
     describeFailures(rig, exempt);
   });
 }

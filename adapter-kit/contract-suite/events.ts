@@ -4,7 +4,7 @@ import { AdapterError, DecodeError } from '../adapter-error.ts';
 import type { Vendor } from '../define-vendor.ts';
 import type { EventDraft, InboundMessage } from '../model.ts';
 import { contextOf, type Deliveries, draftsOf, receiveStream, receiveWebhooks, switched } from './deliveries.ts';
-import { type Exemptions, never, type Rig } from './rig.ts';
+import { type Exemptions, never, type Rig, type VendorContractOptions } from './rig.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -80,7 +80,12 @@ function decodedOrRefused(rig: Rig, body: Uint8Array): readonly EventDraft[] | n
   }
 }
 
-export function describeEvents(vendor: Vendor, rig: () => Rig, exempt: Exemptions): void {
+export function describeEvents(
+  vendor: Vendor,
+  rig: () => Rig,
+  options: VendorContractOptions,
+  exempt: Exemptions,
+): void {
   describe('decode', () => {
     it.each(GARBAGE)('refuses %s with a DecodeError that quotes nothing', (_, body) => {
       const decode = (): unknown => vendor.decode(inbound(body), contextOf(rig()));
@@ -95,6 +100,10 @@ export function describeEvents(vendor: Vendor, rig: () => Rig, exempt: Exemption
   ];
 
   describe.each(ways)('%s', (way) => {
+    const telling = () =>
+      rig()
+        .simulator.devices()
+        .filter(options.tellsBy?.[way] ?? (() => true));
     let deliveries: Deliveries;
     beforeAll(async () => {
       deliveries = way === 'webhooks' ? await receiveWebhooks(rig()) : receiveStream(rig().open());
@@ -105,9 +114,7 @@ export function describeEvents(vendor: Vendor, rig: () => Rig, exempt: Exemption
       draft.nativeDeviceId === nativeId && draft.claim?.state === state;
 
     it('tell of a device that goes and comes back', async () => {
-      const [device] = rig()
-        .simulator.devices()
-        .filter(({ state }) => state === 'online');
+      const [device] = telling().filter(({ state }) => state === 'online');
       if (device === undefined) throw new Error('a simulated platform starts with devices that are online');
       for (const state of ['offline', 'online'] as const) {
         const claims = claiming(device.nativeId, state.toUpperCase());
@@ -149,7 +156,7 @@ export function describeEvents(vendor: Vendor, rig: () => Rig, exempt: Exemption
     it.skipIf(exempt['unknown-words'])('keep a state that the decoder does not know', async () => {
       const { simulator } = rig();
       if (simulator.setWords === undefined) throw new Error('the simulator cannot say unknown words: add setWords');
-      const device = simulator.devices().at(-1);
+      const device = telling().at(-1);
       if (device === undefined) throw new Error('a simulated platform has devices');
       simulator.setWords(device.nativeId, { state: 'zz-unheard-of' });
       const claims = (draft: EventDraft): boolean =>

@@ -7,7 +7,7 @@ import type { Credentials, Vendor } from '../define-vendor.ts';
 import { createHttpClientFactory } from '../http/create-http-client.ts';
 import type { DeviceDraft, DevicePage, DeviceRef } from '../model.ts';
 import type { ResolveName } from '../network/address-guard.ts';
-import type { Simulator } from '../simulator.ts';
+import type { SimulatedDevice, Simulator } from '../simulator.ts';
 
 /** A clause of the contract that one vendor cannot keep, with the reason. */
 export type Exemptions = Readonly<
@@ -37,6 +37,8 @@ export interface VendorContractOptions {
   readonly sites?: number;
   /** Platform calls that one live read of everything may cost; default: two per site and two more. */
   readonly maxReadCalls?: number;
+  /** Which devices tell of themselves in which way, where a platform has several and not each device has all. */
+  readonly tellsBy?: Readonly<Partial<Record<'webhooks' | 'stream', (device: SimulatedDevice) => boolean>>>;
   readonly exempt?: Exemptions;
 }
 
