@@ -91,7 +91,12 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const inbox = createInboxWriter({ db, logger });
   parts.defer(() => inbox.close());
   const gzipVendors = new Set(vendors.filter(({ ingest }) => ingest.acceptsGzip === true).map(({ slug }) => slug));
-  const intake = createIntake({ db, vault, inbox, logger, now, gzipVendors });
+  const largeBodies = new Map(
+    vendors.flatMap(({ slug, ingest }) =>
+      ingest.maxDeliveryBytes === undefined ? [] : [[slug, ingest.maxDeliveryBytes] as const],
+    ),
+  );
+  const intake = createIntake({ db, vault, inbox, logger, now, gzipVendors, largeBodies });
   parts.defer(() => intake.close());
   const processor = createProcessor({
     db,

@@ -62,6 +62,11 @@ export interface IngestTraits {
   readonly pushOnly?: boolean;
   /** Webhook bodies may come compressed with gzip; the signature is over the bytes as sent. */
   readonly acceptsGzip?: boolean;
+  /**
+   * Largest webhook body, for platforms that send pictures in it; default 256 KiB. Only for profile PATH_SECRET, where the
+   * sender is proven before the body is read.
+   */
+  readonly maxDeliveryBytes?: number;
 }
 
 /** One vendor: a folder, this declaration, and one line in subgraphs/index.ts. */

@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../../storage/database.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { createInboxWriter } from '../inbox/inbox-writer.ts';
-import { acmeBody, addSecret, NOON, quiet, seed, signed, testVault, until } from '../testing.ts';
+import { acmeBody, addSecret, NOON, quiet, SECRET, seed, signed, testVault, until } from '../testing.ts';
 import { createIntake, DEFAULT_MAX_BODY_BYTES, type IntakeDeps } from './intake.ts';
 import { MAX_REFUSED_LETTERS } from './refusals.ts';
 
@@ -23,7 +23,7 @@ async function startIntake(db: Database, options: Partial<IntakeDeps> = {}) {
   const intake = createIntake({ db, vault: testVault, inbox, logger: quiet, now: () => clock.now, ...options });
   const server = createServer((req, res) => {
     const [, , id = '', rest = ''] = (req.url ?? '').split('/');
-    void intake.handle(req, res, id, rest);
+    void intake.handle(req, res, id, decodeURIComponent(rest));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -197,6 +197,22 @@ eachEngine('webhook intake', (open) => {
     const tooLarge = Buffer.alloc(DEFAULT_MAX_BODY_BYTES + 1, 'x');
     const headers = { ...signed(tooLarge, NOON), 'transfer-encoding': 'chunked' };
     expect((await post(integration.id, headers, tooLarge)).status).toBe(413);
+  });
+
+  it('takes larger bodies of a vendor that needs them, and only from who knows the secret in the path', async () => {
+    const db = await open();
+    const { integration } = await seed(db, { profile: 'PATH_SECRET' });
+    const largeBodies = new Map([['acme', 1_024 * 1_024]]);
+    const { post } = await startIntake(db, { largeBodies });
+    const large = (bytes: number) => Buffer.alloc(bytes, 'x');
+    const proven = `${integration.id}/${encodeURIComponent(SECRET)}`;
+    expect((await post(proven, {}, large(1_024 * 1_024))).status).toBe(202);
+    expect((await post(proven, { 'transfer-encoding': 'chunked' }, large(500_000))).status).toBe(202);
+    expect((await post(proven, {}, large(1_024 * 1_024 + 1))).status).toBe(413);
+    expect((await post(`${integration.id}/guessed`, {}, large(300_000))).status).toBe(413);
+    expect((await post('int_unknown/guessed', {}, large(300_000))).status).toBe(413);
+    const other = await startIntake(db, { largeBodies: new Map([['other', 1_024 * 1_024]]) });
+    expect((await other.post(proven, {}, large(300_000))).status).toBe(413);
   });
 
   it('refuses compressed bodies', async () => {

@@ -42,6 +42,8 @@ export interface IntakeDeps {
   readonly maxBodyBytes?: number;
   /** Slugs of vendors whose bodies may come compressed with gzip; default none. */
   readonly gzipVendors?: ReadonlySet<string>;
+  /** By slug: vendors whose proven senders may send larger bodies; default none. */
+  readonly largeBodies?: ReadonlyMap<string, number>;
   /** Deliveries that may wait to be processed before new ones are refused; default 500,000. */
   readonly maxBacklog?: number;
   /** Deliveries of one integration in a second; default 20,000. */
@@ -60,6 +62,8 @@ export interface Intake {
   close(): Promise<void>;
 }
 
+const NO_BODY = Buffer.alloc(0);
+
 const REASONS: Readonly<Record<Refusal, string>> = {
   UNSIGNED: 'its signature headers are missing or malformed',
   BAD_SIGNATURE: 'no current secret made its signature',
@@ -71,6 +75,7 @@ export function createIntake(deps: IntakeDeps): Intake {
   const now = deps.now ?? Date.now;
   const maxBodyBytes = deps.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
   const gzipVendors = deps.gzipVendors ?? new Set<string>();
+  const largeBodies = deps.largeBodies ?? new Map<string, number>();
   const sources = createWebhookSources({ db, vault: deps.vault, logger, now });
   const refusals = createRefusals({ db, logger });
   const uses = createSecretUses({ db, logger });
@@ -103,13 +108,24 @@ export function createIntake(deps: IntakeDeps): Intake {
     return null;
   }
 
+  /** More than the usual only for who has proven to be the platform before a byte of the body is read. */
+  async function bodyLimit(req: IncomingMessage, integrationId: string, rest: string): Promise<number> {
+    const source = await sources.get(integrationId);
+    const limit = source === null ? undefined : largeBodies.get(source.vendor);
+    if (source === null || limit === undefined || !source.isProvenByPath || !source.isEnabled) return maxBodyBytes;
+    const verdict = source.verifier?.check(req.headers, NO_BODY, now(), rest);
+    return verdict?.isAuthentic === true ? limit : maxBodyBytes;
+  }
+
   async function answer(req: IncomingMessage, res: ServerResponse, integrationId: string, rest: string): Promise<void> {
     const encoding = req.headers['content-encoding'];
     const isGzip = encoding === 'gzip' && gzipVendors.size > 0;
     if (encoding !== undefined && encoding !== 'identity' && !isGzip) return refuse(res, UNSUPPORTED_ENCODING, true);
-    const body = await readBody(req, maxBodyBytes);
+    const isLarge = largeBodies.size > 0 && !(Number(req.headers['content-length']) <= maxBodyBytes);
+    const limit = isLarge ? await bodyLimit(req, integrationId, rest) : maxBodyBytes;
+    const body = await readBody(req, limit);
     if (body === 'ABORTED') return;
-    if (body === 'TOO_LARGE') return refuse(res, tooLarge(maxBodyBytes), true);
+    if (body === 'TOO_LARGE') return refuse(res, tooLarge(limit), true);
     const receivedAt = now();
     const found = sources.get(integrationId);
     const source = found instanceof Promise ? await found : found;

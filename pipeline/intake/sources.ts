@@ -14,6 +14,8 @@ export interface WebhookSource {
   readonly isEnabled: boolean;
   /** Null: this integration takes no webhooks. */
   readonly verifier: Verifier | null;
+  /** The path alone proves the sender: no body is needed for it. */
+  readonly isProvenByPath: boolean;
 }
 
 export interface WebhookSources {
@@ -93,6 +95,7 @@ export function createWebhookSources({ db, vault, logger, now }: WebhookSourcesD
       orgId: integration.org_id,
       vendor: integration.vendor,
       isEnabled: integration.enabled === 1,
+      isProvenByPath: profile === 'PATH_SECRET',
       verifier:
         profile === undefined
           ? null

@@ -28,6 +28,8 @@ export const reconeyez = defineVendor<ReconeyezSettings>({
     syncIntervalMs: 15 * MINUTE_MS,
     pollIntervalMs: 5 * MINUTE_MS,
     staleAfterMs: STALE_AFTER_MS,
+    // Ten pictures of 20 kB in Base64 are 270 kB; clips are larger.
+    maxDeliveryBytes: 8 * 1_024 * 1_024,
   },
   createAdapter: createReconeyezAdapter,
   decode,
