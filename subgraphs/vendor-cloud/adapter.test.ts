@@ -190,6 +190,18 @@ describe('probe', () => {
     expect(checks.filter(({ state }) => state === 'FAIL' || state === 'SKIPPED')).toEqual([]);
   });
 
+  it.each([
+    ['address', 'sites', '2 site(s), 2 without address and coordinates'],
+    ['timezone', 'sites', '2 site(s), 2 without an IANA time zone'],
+    ['mac_address', 'inventory', '100 of 100 device(s) have no MAC address'],
+    ['pagination', 'inventory', 'no total_count: completeness of a sync cannot be proven'],
+  ])('warns of a platform that does not tell %s', async (member, id, detail) => {
+    await control(simulator, 'faults', { without: [member] });
+    const { checks } = await adapter.probe(never());
+    expect(checks.find((check) => check.id === id)).toMatchObject({ state: 'WARN', detail });
+    expect(failureOf({ checks, accountId: null, accountName: null })).toBeUndefined();
+  });
+
   it('fails at an address that is not one we connect to', async () => {
     const inside = connect(simulator, jwtOf(simulator), {}, 'http://169.254.169.254');
     expect(failureOf(await inside.probe(never()))).toBe('dns');

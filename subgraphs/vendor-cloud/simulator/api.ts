@@ -92,14 +92,26 @@ function answerRead({ platform, board }: ApiParts, call: Call, response: ServerR
   if (call === 'sites') {
     const list = paginate(world.sites, page, readNumber(url, 'per_page', 50), totalCountOff);
     const sites = list.items.map((site) => platform.siteRecord(site));
-    return sendJson(response, 200, { sites, pagination: list.pagination });
+    return sendPage(response, board.faults, { sites }, list.pagination);
   }
   const siteId = decodeURIComponent(url.pathname.split('/')[4] ?? '');
   if (!world.sites.some((site) => site.siteId === siteId)) return sendJson(response, 404, { error: 'no such site' });
   const ofSite = world.devices.filter((device) => device.siteId === siteId);
   const list = paginate(ofSite, page, readNumber(url, 'per_page', 100), totalCountOff);
   const devices = list.items.map((device) => platform.deviceRecord(device));
-  return sendJson(response, 200, { devices, pagination: list.pagination });
+  return sendPage(response, board.faults, { devices }, list.pagination);
+}
+
+function sendPage(response: ServerResponse, { without }: Faults, list: object, pagination: object): void {
+  sendJson(response, 200, omit({ ...list, pagination }, without));
+}
+
+/** Leaves members out of a page and its entries. */
+function omit(page: object, without: Faults['without']): unknown {
+  const names: readonly string[] = without;
+  return names.length === 0
+    ? page
+    : JSON.parse(JSON.stringify(page, (name, value) => (names.includes(name) ? undefined : value)));
 }
 
 function paginate<T>(all: readonly T[], page: number, asked: number, totalCountOff: number) {

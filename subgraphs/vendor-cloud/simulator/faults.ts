@@ -20,6 +20,8 @@ export const Faults = z.strictObject({
   totalCountOff: z.int().default(0),
   /** Words that nobody knows for every type and status. */
   unknownWords: z.boolean().default(false),
+  /** Members that records of sites and devices, or pages, do not have. */
+  without: z.array(z.enum(['address', 'timezone', 'mac_address', 'pagination'])).default([]),
   /** Device records repeat what their site says of itself, or say something else. */
   siteDetails: z.enum(['none', 'same', 'other']).default('none'),
   /** The older revision's names in answers and webhooks. */
