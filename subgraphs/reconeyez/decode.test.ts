@@ -112,6 +112,16 @@ describe('a delivery', () => {
     ]);
   });
 
+  // The vendor's own list of what its detections can be.
+  it.each(['person', 'vehicle', 'car', 'truck', 'bus', 'motorcycle', 'bicycle', 'boat'])(
+    'keeps the actor %s, and tells people from vehicles by it',
+    (kind) => {
+      const draft = decodeOne(plain({ event_type: 'BA', detections: [{ type: kind.toUpperCase() }] }));
+      expect(draft.details.actors).toEqual([{ kind, confidence: null }]);
+      expect(draft.summary).toContain(kind === 'person' ? 'detected a person' : 'detected a vehicle');
+    },
+  );
+
   it.each([
     ['Lid opened', 'alarm.lid_opened', undefined],
     ['auxiliary_power_lost', 'alarm.power_lost', { auxPower: false }],
