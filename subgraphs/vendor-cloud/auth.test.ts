@@ -1,6 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { decodeJwt, importSPKI, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createAuthorization, mintToken } from './auth.ts';
 import { connect, control, http, jwtOf, never, simulate } from './fixtures/rig.ts';
 import type { VendorCloudSimulator } from './simulator.ts';
@@ -126,6 +129,26 @@ describe('a simulated vendor', () => {
     const adapter = connect(simulator, { ...jwtOf(simulator), ...over });
     await expect(adapter.listSites(never())).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     await adapter.close();
+  });
+
+  it('takes no token of a key that it replaced, and any of the new one', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'vendor-cloud-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const stateFile = join(folder, 'state.json');
+    const before = await simulate({ devices: 3, sites: 1, stateFile });
+    const adapter = connect(before, jwtOf(before));
+    await adapter.listSites(never());
+    await before.close();
+    const state: unknown = JSON.parse(readFileSync(stateFile, 'utf8'));
+    writeFileSync(stateFile, JSON.stringify({ ...Object(state), privateKeyPem, publicKeyPem }));
+    const after = await simulate({ devices: 3, sites: 1, stateFile });
+    onTestFinished(() => after.close());
+
+    await expect(adapter.listSites(never())).rejects.toMatchObject({ code: 'UNAUTHENTICATED', retryable: false });
+    await adapter.close();
+    const renewed = connect(after, { ...jwtOf(after), privateKeyPem });
+    await expect(renewed.listSites(never())).resolves.toHaveLength(1);
+    await renewed.close();
   });
 
   it('turns a token away that is valid for more than an hour', async () => {
