@@ -79,7 +79,7 @@ export function createConnections(options: AdapterOptions<SensorsSettings>): Con
   return {
     urlOf,
     hasHost: (source) =>
-      source.host !== undefined || (source.protocol !== 'http' && baseUrl !== null) || source.port !== undefined,
+      source.host !== undefined || (baseUrl !== null && (source.protocol !== 'http' || source.port !== undefined)),
     loginOf: (source) => loginFrom(credentials, source),
     clientOf(source) {
       if (isClosed) throw new AdapterError('UNREACHABLE', 'the adapter is closed');

@@ -120,7 +120,7 @@ describe('listening', () => {
     await first.stop();
     rig.simulator.trigger(smoke, true);
     const second = rig.hear(rig.open(), '{"v":1,"abnormal":[]}');
-    await second.until(of(smoke, 'alarm.smoke'));
+    expect((await second.until(of(smoke, 'alarm.smoke'))).severity).toBe('CRITICAL');
   });
 
   it('counts a message that is sent twice once', async () => {

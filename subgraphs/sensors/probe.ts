@@ -11,7 +11,7 @@ const PASS: Finding = { state: 'PASS', detail: null };
 /** Which check a failure belongs to. */
 function checkOf({ code, layer }: AdapterError): string {
   if (code === 'BLOCKED_ADDRESS') return 'dns';
-  if (code === 'UNAUTHENTICATED') return 'credentials';
+  if (code === 'UNAUTHENTICATED' || code === 'MISCONFIGURED') return 'credentials';
   if (code === 'FORBIDDEN') return 'permission';
   if (layer === 'dns' || layer === 'tcp' || layer === 'tls') return layer;
   return 'inventory';

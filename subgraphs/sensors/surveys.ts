@@ -13,11 +13,14 @@ export interface Surveyed {
 
 async function surveyOne(
   driver: Driver,
-  hasLogin: boolean,
+  asks: (driver: Driver) => boolean,
   wanted: ReadonlySet<string> | null,
   signal: AbortSignal,
 ): Promise<Surveyed> {
+  // Credentials that cannot be read are those of every source.
+  let hasLogin = true;
   try {
+    hasLogin = asks(driver);
     return { driver, hasLogin, devices: await driver.survey(wanted, signal), error: null };
   } catch (error) {
     if (signal.aborted) throw abandoned(signal.reason);
@@ -53,7 +56,7 @@ export async function trySources(
   signal: AbortSignal,
 ): Promise<readonly Surveyed[]> {
   if (signal.aborted) throw abandoned(signal.reason);
-  return Promise.all(drivers.map((driver) => surveyOne(driver, hasLogin(driver), wanted, signal)));
+  return Promise.all(drivers.map((driver) => surveyOne(driver, hasLogin, wanted, signal)));
 }
 
 /** The failure of all of them; null while one works. */

@@ -13,8 +13,8 @@ import { encodeText, find, findAll, parseXml, type XmlElement, XmlError } from '
 export const PULL_SECONDS = 30;
 /** The subscription outlives a few lost pulls, and not much more: devices have few places for them. */
 const SUBSCRIPTION_SECONDS = 120;
-const MESSAGE_LIMIT = 100;
-/** Beyond it a device's clock is corrected for, else it refuses our digest as old. */
+/** A hundred would come close to what one delivery may hold. */
+const MESSAGE_LIMIT = 50;
 const CONTENT_TYPE = 'application/soap+xml; charset=utf-8';
 /** Faults come with 400 or 500 and say why in their body. */
 const FAULTS = [400, 500];
