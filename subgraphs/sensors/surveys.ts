@@ -59,12 +59,16 @@ export async function trySources(
   return Promise.all(drivers.map((driver) => surveyOne(driver, hasLogin, wanted, signal)));
 }
 
+/** A person must act: no login, or not this one. */
+function isRefused({ error }: Surveyed): boolean {
+  return error !== null && ['UNAUTHENTICATED', 'MISCONFIGURED'].includes(error.code);
+}
+
 /** The failure of all of them; null while one works. */
 export function wholeFailure(found: readonly Surveyed[]): AdapterError | null {
   const guarded = found.filter((each) => each.hasLogin);
-  const refused = guarded.find(({ error }) => error?.code === 'UNAUTHENTICATED');
-  if (refused?.error !== undefined && guarded.every(({ error }) => error?.code === 'UNAUTHENTICATED'))
-    return refused.error;
+  const refused = guarded.find(isRefused);
+  if (refused !== undefined && guarded.every(isRefused)) return refused.error;
   if (found.length === 0 || found.some(({ error }) => error === null)) return null;
   // Waiting helps when it helps one of them.
   return found.find(({ error }) => error?.retryable === true)?.error ?? found[0]?.error ?? null;
