@@ -29,6 +29,18 @@ describe('listDevices', () => {
     expect(new Set(devices.map(({ nativeId }) => nativeId)).size).toBe(500);
   });
 
+  it('lists 5,000 devices, none missing and none twice', async () => {
+    const large = await simulate({ devices: 5_000, sites: 7 });
+    const listing = connect(large, jwtOf(large));
+    const { devices, pages } = await listAll(listing);
+    await listing.close();
+    const truth = large.devices().map(({ nativeId }) => nativeId);
+    await large.close();
+    expect(devices.map(({ nativeId }) => nativeId).toSorted()).toEqual(truth.toSorted());
+    expect(pages.at(-1)?.totalCount).toBe(5_000);
+    expect(Math.max(...pages.map((page) => page.devices.length))).toBe(100);
+  });
+
   it('gets over a page that fails once', async () => {
     await control(simulator, 'faults', { status: 500, call: 'inventory', page: 3, times: 1 });
     const { devices, failure } = await listAll(adapter);
