@@ -87,6 +87,14 @@ describe('decoding what a listener heard', () => {
     expect(on?.claim?.keepsDegraded).toEqual(['POWER']);
   });
 
+  it.each([
+    [false, 'access.opened'],
+    [true, 'access.closed'],
+  ])('takes a contact that is %s for %s: the contact is made when the door is shut', (contact, type) => {
+    const over = { device: { ...device, kind: 'access' }, payload: JSON.stringify({ contact }) } as const;
+    expect(streamed({ ...over, news: ['broker/0x01|contact|alarm'] })[0]?.type).toBe(type);
+  });
+
   it('never takes a test for an alarm', () => {
     const test = streamed({ payload: '{"test":true}', news: ['broker/0x01|test|test'] })[0];
     expect(test).toMatchObject({ type: 'alarm.test', severity: 'INFO' });
