@@ -1,4 +1,5 @@
 // Words of adapters on site: which mean which of ours. Data; settings of an integration come before it.
+// @see convergint/on-prem-to-cloud, README of 2026: sample inventory and health event of the adapter on site
 import type { DeviceCapability, DeviceState, DeviceType } from '../../schema/words.ts';
 
 /** Words differ in case and in what joins their parts. */
