@@ -11,7 +11,7 @@ import { NO_ACCOUNT } from './normalize.ts';
 import { answerControl } from './simulator/control.ts';
 import { createEventServer } from './simulator/event-server.ts';
 import { Faults } from './simulator/faults.ts';
-import { createPlatform } from './simulator/platform.ts';
+import { createPlatform, type PlatformEvent, type UserDefinedEvent } from './simulator/platform.ts';
 import { answerRest } from './simulator/rest.ts';
 import { openState } from './simulator/state-file.ts';
 import { createWebhookSender } from './simulator/webhook-sender.ts';
@@ -27,6 +27,9 @@ export interface MilestoneSimulator extends Simulator {
   /** Logins that were tried: a wrong password must not be tried in a loop. */
   logins(): number;
   startTraffic(options: { readonly everyMs: number }): void;
+  userDefinedEvents(): readonly UserDefinedEvent[];
+  /** What was triggered from outside, newest first. */
+  triggered(): readonly PlatformEvent[];
 }
 
 export async function startSimulator(options: SimulatorOptions): Promise<MilestoneSimulator> {
@@ -36,6 +39,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Milesto
     port: 0,
     bornAt: now().getTime() - 30 * HOUR_MS,
     switched: {},
+    userDefinedEvents: [{ id: guidOf(seed, 'user-defined'), name: 'Guard called' }],
     hooks: [],
   });
   const { state } = file;
@@ -57,6 +61,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Milesto
     now,
     switched: state.switched,
     bornAt: state.bornAt,
+    userDefinedEvents: state.userDefinedEvents,
+    onDefine: () => file.save(),
     onSwitch(nativeId, switched) {
       state.switched[nativeId] = switched;
       file.save();
@@ -139,7 +145,9 @@ export async function startSimulator(options: SimulatorOptions): Promise<Milesto
     if (!path.startsWith('/api/rest/v1/')) return { status: 404 };
     if (!isAuthorized(request)) return { status: 401 };
     if (spoils(path)) return { status: faults.status ?? 500 };
-    return answerRest(platform, faults, seed, url);
+    const method = request.method ?? 'GET';
+    const answered = answerRest(platform, faults, seed, { method, url, text });
+    return method === 'POST' && faults.losesAnswers ? { status: 502 } : answered;
   }
 
   function respond(response: ServerResponse, { status, body }: { status: number; body?: unknown }): void {
@@ -224,6 +232,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Milesto
     setWords: (nativeId, words) => platform.setWords(nativeId, words),
     calls: () => calls,
     logins: () => logins,
+    userDefinedEvents: () => platform.userDefinedEvents(),
+    triggered: () => platform.triggered(),
     startTraffic,
     async close() {
       clearInterval(traffic);

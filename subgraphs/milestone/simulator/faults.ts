@@ -30,6 +30,12 @@ export const Faults = z.strictObject({
   batchMs: z.int().min(0).max(10_000).default(0),
   /** Commands of this name are refused. */
   refuse: z.string().default(''),
+  /** The user's role lets it create nothing and trigger nothing. */
+  readOnly: z.boolean().default(false),
+  /** What is created or triggered is, and answered with 502. */
+  losesAnswers: z.boolean().default(false),
+  /** Whether events are stored: their type's retention in the Management Client, none by default there for many. */
+  isStored: z.boolean().default(true),
   /** Where the driver settings are: as 2025 R2 has them, with a capital, or as a list. */
   driverShape: z.enum(['data', 'capital', 'array']).default('data'),
   /** Webhooks carry the signature of the empty token, as they do where nobody entered one. */

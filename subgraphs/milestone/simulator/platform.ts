@@ -14,6 +14,11 @@ export interface PlatformEvent {
   readonly data?: unknown;
 }
 
+export interface UserDefinedEvent {
+  readonly id: string;
+  readonly name: string;
+}
+
 export interface Switched {
   readonly state: SimulatedDevice['state'];
   /** Milliseconds since the epoch. */
@@ -37,6 +42,8 @@ const GROUP_NAMES: Readonly<Record<keyof typeof GROUPS, string>> = {
   overflow: 'Feed Overflow',
   cpu: 'CPU Usage',
 };
+/** Triggered events that are kept to be read again. */
+const MAX_TRIGGERED = 1_000;
 const NIL = '00000000-0000-0000-0000-000000000000';
 const HARDWARE_STARTED = '0553c396-5e16-4c22-b3d1-f548e42dfbb4';
 const HARDWARE_ERROR = '6baad64b-c395-4f52-b6a3-dd1b64aa2f0f';
@@ -69,11 +76,15 @@ export interface PlatformParts {
   readonly onSwitch: (nativeId: string, switched: Switched) => void;
   /** When devices came up for the first time. */
   readonly bornAt: number;
+  readonly userDefinedEvents: UserDefinedEvent[];
+  readonly onDefine: () => void;
 }
 
 export type Platform = ReturnType<typeof createPlatform>;
 
-export function createPlatform({ seed, world, now, switched, onSwitch, bornAt }: PlatformParts) {
+export function createPlatform(parts: PlatformParts) {
+  const { seed, world, now, switched, onSwitch, bornAt, userDefinedEvents } = parts;
+  const triggered: PlatformEvent[] = [];
   const types = new Map<string, EventType>();
   const states = new Map<string, PlatformEvent>();
   const listeners = new Set<(event: PlatformEvent, device: WorldDevice | null) => void>();
@@ -83,6 +94,8 @@ export function createPlatform({ seed, world, now, switched, onSwitch, bornAt }:
 
   for (const [name, id] of BUILT_IN) define(id, name);
   for (const level of ['Normal', 'Warning', 'Critical']) define(guidOf(seed, `cpu ${level}`), `CPU Usage ${level}`);
+
+  for (const { id, name } of userDefinedEvents) define(id, name);
 
   function define(id: string, name: string, state?: string): void {
     const group = groupOfType(name);
@@ -162,6 +175,26 @@ export function createPlatform({ seed, world, now, switched, onSwitch, bornAt }:
     types: () => [...types.values()],
     groups: () =>
       (Object.keys(GROUPS) as (keyof typeof GROUPS)[]).map((key) => ({ id: GROUPS[key], name: GROUP_NAMES[key] })),
+    userDefinedEvents: (): readonly UserDefinedEvent[] => userDefinedEvents,
+    /** A user-defined event is an event type of the same id, and a change of the configuration. */
+    createUserDefinedEvent(name: string): UserDefinedEvent {
+      const made = { id: guidOf(seed, `user-defined ${userDefinedEvents.length} ${name}`), name };
+      userDefinedEvents.push(made);
+      define(made.id, name);
+      parts.onDefine();
+      const RelatedItem = { RelatedItemRestResource: `userDefinedEvents/${made.id}`, Name: name };
+      emit({ type: CONFIGURATION_CHANGED, source: `sites/${world.siteId}`, data: { Action: 'Added', RelatedItem } });
+      return made;
+    },
+    /** Without a source the user-defined event is both type and source. */
+    trigger(type: string, source: string | undefined): PlatformEvent {
+      const event = emit({ type, source: source ?? `userDefinedEvents/${type}` });
+      triggered.push(event);
+      if (triggered.length > MAX_TRIGGERED) triggered.shift();
+      return event;
+    },
+    /** Newest first. */
+    triggered: (): readonly PlatformEvent[] => triggered.toReversed(),
     groupIdOf: (group: keyof typeof GROUPS) => GROUPS[group],
     nameOfType: (id: string) => types.get(id)?.name ?? builtInName(id) ?? id,
     /** Of sources that have a state at all. */

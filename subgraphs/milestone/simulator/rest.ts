@@ -2,20 +2,12 @@
 import { COLLECTIONS } from '../wire.ts';
 import type { Faults } from './faults.ts';
 import type { Platform } from './platform.ts';
+import { answerEvents, createUserDefinedEvent, failure, type RestAnswer, userDefinedRecord } from './events-rest.ts';
 import { guidOf, siteRecord, type WorldDevice } from './world.ts';
-
-export interface RestAnswer {
-  readonly status: number;
-  readonly body?: unknown;
-}
 
 /** Only below a parent; the bare collection is a bad request. */
 const NOT_BARE = new Set(['storages', 'hardwaredriversettings']);
 const HUNDRED_YEARS = '0001-01-01T00:00:00.0000000';
-
-function failure(httpCode: number, errorText: string): RestAnswer {
-  return { status: httpCode, body: { error: { httpCode, details: [{ errorText }] } } };
-}
 
 function recordOf(platform: Platform, device: WorldDevice): Readonly<Record<string, unknown>> {
   const { world } = platform;
@@ -59,10 +51,23 @@ function sitesOf(platform: Platform): readonly unknown[] {
   ];
 }
 
-export function answerRest(platform: Platform, faults: Faults, seed: number, url: URL): RestAnswer {
+export interface RestRequest {
+  readonly method: string;
+  readonly url: URL;
+  readonly text: string;
+}
+
+export function answerRest(platform: Platform, faults: Faults, seed: number, request: RestRequest): RestAnswer {
+  const { method, url, text } = request;
   const [, resource = '', id, child, ...rest] = url.pathname.toLowerCase().split('/rest/v1')[1]?.split('/') ?? [];
   if (rest.length > 0) return failure(404, `Unknown resource: ${child}`);
   const { world } = platform;
+  if (method !== 'GET') {
+    if (method !== 'POST' || id !== undefined) return failure(405, 'Method not allowed');
+    if (faults.readOnly) return failure(403, 'The user is not allowed to do that');
+    if (resource === 'userdefinedevents') return createUserDefinedEvent(platform, text);
+    return resource === 'events' ? answerEvents(platform, faults, request) : failure(405, 'Method not allowed');
+  }
 
   function page(all: readonly unknown[]): RestAnswer {
     const size = Number(url.searchParams.get('size') ?? 0);
@@ -106,9 +111,9 @@ export function answerRest(platform: Platform, faults: Faults, seed: number, url
         })),
       );
     case 'userdefinedevents':
-      return page([
-        { displayName: 'Guard called', id: guidOf(seed, 'user-defined'), name: 'Guard called', subtype: 'UserDefined' },
-      ]);
+      return page(platform.userDefinedEvents().map(userDefinedRecord));
+    case 'events':
+      return id === undefined ? answerEvents(platform, faults, request) : failure(404, `Unknown id: ${id}`);
     case 'cameragroups': {
       if (id === undefined)
         return page(world.groups.map(({ id: groupId, name }) => ({ displayName: name, id: groupId, name })));

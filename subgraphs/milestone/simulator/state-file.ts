@@ -7,6 +7,8 @@ const State = z.object({
   /** Milliseconds since the epoch: when its devices came up for the first time. */
   bornAt: z.number(),
   switched: z.record(z.string(), z.object({ state: z.enum(['online', 'offline']), at: z.number() })),
+  /** What people or integrations created; an integration must find its own again. */
+  userDefinedEvents: z.array(z.object({ id: z.string(), name: z.string() })).default([]),
   hooks: z.array(z.object({ url: z.string(), secret: z.string() })),
 });
 export type State = z.infer<typeof State>;
