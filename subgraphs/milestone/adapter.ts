@@ -4,6 +4,7 @@ import type { AdapterOptions } from '../../adapter-kit/define-vendor.ts';
 import type { SiteDraft } from '../../adapter-kit/model.ts';
 import { type Catalogue, createCatalogue } from './catalogue.ts';
 import { createMilestoneClient } from './client.ts';
+import { createCustomEventCheck, createCustomEvents, type CustomEvents } from './custom-events.ts';
 import { createDrivers } from './drivers.ts';
 import { listen, type ListenMemory } from './listen.ts';
 import { collectionsOf, listInventory, type Parts } from './listing.ts';
@@ -17,6 +18,7 @@ import type { WireRecord } from './wire.ts';
 
 interface Connection extends Parts {
   readonly catalogue: Catalogue;
+  readonly customEvents: CustomEvents;
 }
 
 /** Speaks to one XProtect system. @throws AdapterError MISCONFIGURED without an address */
@@ -46,7 +48,9 @@ export function createMilestoneAdapter(options: AdapterOptions<MilestoneSettings
     const timeoutMs = settings.timeoutMs;
     const feed = createStateFeed({ client, catalogue, onConfigurationChange, logger, now, timeoutMs });
     const drivers = createDrivers(client, now);
-    connection = { client, catalogue, records, drivers, feed, settings, logger, now };
+    const customEvents = createCustomEvents(client, now);
+    const takesEvents = createCustomEventCheck(client);
+    connection = { client, catalogue, records, drivers, feed, takesEvents, customEvents, settings, logger, now };
     return connection;
   }
 
@@ -90,6 +94,11 @@ export function createMilestoneAdapter(options: AdapterOptions<MilestoneSettings
     async *listen(resumeToken, signal) {
       const { client, catalogue, records } = open();
       yield* listen({ client, catalogue, records, logger, now, memory }, resumeToken, signal);
+    },
+
+    async createCustomEvent({ nativeId }, event, signal) {
+      const { existed } = await open().customEvents.raise(nativeId, event, signal);
+      if (existed) logger.info({ eventId: event.eventId }, 'a custom event was there already');
     },
 
     async close() {

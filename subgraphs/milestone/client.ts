@@ -15,6 +15,7 @@ import {
   type DriverLeaf,
   parseDriverSettings,
   WireArray,
+  WireCreated,
   WireData,
   WireEventType,
   WireLicense,
@@ -22,6 +23,8 @@ import {
   WireOwner,
   WireRecord,
   WireStateGroup,
+  WireStoredEvent,
+  WireTriggered,
 } from './wire.ts';
 
 /** Of calls under way at one gateway; the platform's own viewer allows itself ten. */
@@ -33,6 +36,8 @@ const MAX_ANSWER_KEYS = 2_000_000;
 const MAX_FRAME_BYTES = 64 * 1_024 * 1_024;
 /** Pages of one list. */
 const MAX_PAGES = 10_000;
+/** Of stored events of one camera since an attempt; beyond it, what was looked for is not found. */
+const MAX_STORED_PAGES = 10;
 
 export interface WirePage<T> {
   readonly items: readonly T[];
@@ -64,6 +69,20 @@ export interface MilestoneClient {
   owner(signal: AbortSignal): Promise<Readonly<Record<string, unknown>> | null>;
   /** The licence code, the only thing that tells systems apart; null where it cannot be read. */
   licence(signal: AbortSignal): Promise<string | null>;
+  userDefinedEvents(signal: AbortSignal): Promise<readonly WireNamed[]>;
+  /** Not idempotent, and never repeated by itself. @returns its id, which is its event type's, too @throws AdapterError */
+  createUserDefinedEvent(name: string, signal: AbortSignal): Promise<string>;
+  /**
+   * Not idempotent, and never repeated by itself: see `createCustomEvents` for what to do about an unknown outcome.
+   *
+   * @param source `{collection}/{guid}`
+   * @returns the event's id in lower case; null when the platform took it and did not say
+   */
+  triggerEvent(typeId: string, source: string, signal: AbortSignal): Promise<string | null>;
+  /** Newest first, of one source; none where the platform stores none or the user may not see them. */
+  storedEvents(sourceId: string, since: Date, signal: AbortSignal): Promise<readonly WireStoredEvent[]>;
+  /** Whether there are user-defined events and an Events API, as far as the user may see. @throws AdapterError */
+  takesEvents(signal: AbortSignal): Promise<boolean>;
   /** @throws AdapterError NOT_FOUND before 2023 R3, which has no event socket */
   openEvents(signal: AbortSignal): Promise<WebSocket>;
   close(): Promise<void>;
@@ -123,10 +142,13 @@ export function createMilestoneClient(
     if (signal.aborted) throw new AdapterError('TIMEOUT', 'the call was given up by who asked for it');
     const timeoutMs = patience === 'live' ? settings.timeoutMs : settings.listTimeoutMs;
     const { body } = await authorized(() => client.request({ path: `${rest}${path}`, signal, timeoutMs }));
-    const parsed = schema.safeParse(parseAnswer(body, path));
-    if (parsed.success) return parsed.data;
-    const place = parsed.error.issues[0]?.path.map(String).join('.').slice(0, 80) || 'the answer';
-    throw new AdapterError('BAD_PAYLOAD', `GET ${bareOf(path)} answered against its contract at ${place}`);
+    return read(schema, body, `GET ${bareOf(path)}`);
+  }
+
+  async function post(path: string, json: unknown, signal: AbortSignal): Promise<Uint8Array> {
+    if (signal.aborted) throw new AdapterError('TIMEOUT', 'the call was given up by who asked for it');
+    const call = () => client.request({ method: 'POST', path: `${rest}${path}`, json, signal });
+    return (await authorized(call)).body;
   }
 
   async function entries<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): Promise<readonly T[]> {
@@ -205,7 +227,7 @@ export function createMilestoneClient(
         const path = `${rest}/hardwareDriverSettings/${hardwareId}`;
         const timeoutMs = settings.listTimeoutMs;
         const { body } = await authorized(() => client.request({ path, signal, timeoutMs }));
-        return parseDriverSettings(parseAnswer(body, path));
+        return parseDriverSettings(parseAnswer(body, `GET ${path}`));
       }),
     eventTypes: (signal) => entries('/eventTypes?disabled', WireEventType, signal),
     stateGroups: (signal) => entries('/stateGroups?disabled', WireStateGroup, signal),
@@ -222,6 +244,47 @@ export function createMilestoneClient(
     licence: async (signal) =>
       (await optional(() => entries('/licenseInformations', WireLicense, signal)))?.find(({ slc }) => slc !== '')
         ?.slc ?? null,
+    userDefinedEvents: (signal) => entries('/userDefinedEvents', WireNamed, signal),
+    async createUserDefinedEvent(name, signal) {
+      const { result } = read(
+        WireCreated,
+        await post('/userDefinedEvents', { name }, signal),
+        'POST /userDefinedEvents',
+      );
+      return result.id;
+    },
+    async triggerEvent(type, source, signal) {
+      const body = await post('/events', { type, source }, signal);
+      // Taken is taken, whatever the answer looks like.
+      return WireTriggered.safeParse(tryParse(body)).data?.data.id.toLowerCase() ?? null;
+    },
+    async storedEvents(sourceId, since, signal) {
+      const filter = (text: string): string => encodeURIComponent(text);
+      const query = `time=${filter(`gt:'${since.toISOString()}'`)}&source.id=${filter(`equals:'${sourceId}'`)}`;
+      const found: WireStoredEvent[] = [];
+      for (let number = 0; number < MAX_STORED_PAGES; number += 1) {
+        const path = `/events?${query}&orderBy=${filter("desc:'time'")}&page=${number}&size=${settings.pageSize}`;
+        const answer = await optional(() => get(path, WireArray, 'live', signal));
+        for (const entry of answer?.array ?? []) {
+          const parsed = WireStoredEvent.safeParse(entry);
+          if (parsed.success) found.push(parsed.data);
+        }
+        if (answer?.array.length !== settings.pageSize) break;
+      }
+      return found;
+    },
+    async takesEvents(signal) {
+      const types = await optional(() => get('/userDefinedEvents?page=0&size=1', WireArray, 'live', signal));
+      if (types === null) return false;
+      try {
+        await get('/events?page=0&size=1', WireArray, 'live', signal);
+        return true;
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+        // Who may not read stored events may be allowed to trigger them all the same.
+        return error instanceof AdapterError && error.code !== 'NOT_FOUND' && error.code !== 'NOT_SUPPORTED';
+      }
+    },
     openEvents: (signal) =>
       authorized(() =>
         client.webSocket({ path: `${settings.gatewayPath}/ws/events/v1`, signal, maxFrameBytes: MAX_FRAME_BYTES }),
@@ -237,11 +300,28 @@ function bareOf(path: string): string {
 }
 
 /** @throws AdapterError BAD_PAYLOAD */
-function parseAnswer(body: Uint8Array, path: string): unknown {
+function read<T>(schema: z.ZodType<T>, body: Uint8Array, call: string): T {
+  const parsed = schema.safeParse(parseAnswer(body, call));
+  if (parsed.success) return parsed.data;
+  const place = parsed.error.issues[0]?.path.map(String).join('.').slice(0, 80) || 'the answer';
+  throw new AdapterError('BAD_PAYLOAD', `${call} answered against its contract at ${place}`);
+}
+
+/** @returns undefined for what cannot be read */
+function tryParse(body: Uint8Array): unknown {
+  try {
+    return parseAnswer(body, '');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws AdapterError BAD_PAYLOAD */
+function parseAnswer(body: Uint8Array, call: string): unknown {
   try {
     return parseJson(body, { maxKeys: MAX_ANSWER_KEYS });
   } catch (error) {
     const detail = error instanceof JsonGuardError ? error.message : 'it cannot be read';
-    throw new AdapterError('BAD_PAYLOAD', `GET ${bareOf(path)} answered what is not JSON for us: ${detail}`);
+    throw new AdapterError('BAD_PAYLOAD', `${call} answered what is not JSON for us: ${detail}`);
   }
 }

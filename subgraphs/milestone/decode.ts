@@ -11,6 +11,7 @@ import {
   DEVICE_KINDS,
   type EventRule,
   foldName,
+  isOwnType,
   NOT_A_DEVICE_KINDS,
   ruleOf,
   stateWord,
@@ -52,13 +53,13 @@ export function decode(message: InboundMessage, context: DecodeContext): readonl
   const body = Body.safeParse(parseBody(message.body));
   if (!body.success) throw new DecodeError('SCHEMA', 'it is not an object');
   const { data } = body;
-  if (data['Event'] !== undefined) return [draftOf(webhookOf(data), context)];
+  if (data['Event'] !== undefined) return draftsOf(webhookOf(data), context);
   if (data['derived'] !== undefined) return derivedOf(data, context);
   const events = data['events'] ?? data['states'];
   if (!Array.isArray(events) || events.length === 0) throw new DecodeError('SCHEMA', 'it has no event');
   if (events.length > MAX_EVENTS)
     throw new DecodeError('SCHEMA', `it has ${events.length} events, more than ${MAX_EVENTS}`);
-  return events.map((event) => draftOf(happeningOf(event, message.headers, context), context));
+  return events.flatMap((event) => draftsOf(happeningOf(event, message.headers, context), context));
 }
 
 function parseBody(body: Uint8Array): unknown {
@@ -163,6 +164,11 @@ function wordOf({ name, state, group }: Happening): string | null {
   if (byName !== null) return state === null ? byName : stateWord(state);
   const isGroup = group !== null && communicationWord(`${group} x`) !== null;
   return isGroup ? stateWord(state ?? name ?? 'unknown') : null;
+}
+
+/** None of an event that we raised ourselves: what it tells of is known already, from whoever sensed it. */
+function draftsOf(happening: Happening, context: DecodeContext): readonly EventDraft[] {
+  return happening.name !== null && isOwnType(happening.name) ? [] : [draftOf(happening, context)];
 }
 
 function draftOf(happening: Happening, context: DecodeContext): EventDraft {

@@ -206,6 +206,14 @@ export function isWanted(name: string, group: string | null, activities: readonl
   return rule !== null && (rule.activity === undefined || activities.includes(rule.activity));
 }
 
+/** Before the names of all types that we create: by it our own events are told from others'. */
+export const OWN_TYPE_PREFIX = 'Convergraph ';
+
+/** Whether an event type is one of ours, by its name. */
+export function isOwnType(name: string): boolean {
+  return name.startsWith(OWN_TYPE_PREFIX);
+}
+
 /** MIP kinds of a webhook's source: what `ObjectId` is the id of. */
 export const NOT_A_DEVICE_KINDS: ReadonlySet<string> = new Set([
   'c9bdac3f-41dc-4afa-b057-61767a3914b7', // user-defined event

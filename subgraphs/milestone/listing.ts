@@ -25,6 +25,8 @@ export interface Parts {
   readonly records: Records;
   readonly drivers: Drivers;
   readonly feed: StateFeed;
+  /** Whether cameras take events of others. */
+  readonly takesEvents: (signal: AbortSignal) => Promise<boolean>;
   readonly settings: MilestoneSettings;
   readonly logger: Logger;
   readonly now: () => Date;
@@ -124,6 +126,7 @@ export async function* listInventory(parts: Parts, signal: AbortSignal): AsyncGe
   const hardware = await all('hardware');
   const [firstSite = null] = sites.keys();
   const zones = await zonesOf(parts, signal);
+  const takesEvents = await parts.takesEvents(signal);
   if (settings.driverSettings) await drivers.read([...hardware.values()], signal);
 
   function draft(
@@ -139,7 +142,7 @@ export async function* listInventory(parts: Parts, signal: AbortSignal): AsyncGe
     }
     const driver = above.hardware === null ? null : drivers.of(above.hardware.id);
     const zone = collection === 'cameras' ? (zones.get(record.id) ?? null) : null;
-    return normalizeDevice(record, { collection, siteId, ...above, driver, zone, status, checkedAt });
+    return normalizeDevice(record, { collection, siteId, ...above, driver, zone, takesEvents, status, checkedAt });
   }
 
   function pageOf(drafts: readonly (DeviceDraft | null)[]): DevicePage {

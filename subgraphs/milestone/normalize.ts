@@ -39,6 +39,8 @@ export interface Surroundings {
   readonly recordingServer: WireRecord | null;
   readonly driver: DriverLeaf | null;
   readonly zone: string | null;
+  /** Whether the platform takes events of others at its cameras; default false. */
+  readonly takesEvents?: boolean;
   readonly status: StatusClaim | null;
   readonly checkedAt: Date;
 }
@@ -105,8 +107,13 @@ export function normalizeDevice(record: WireRecord, around: Surroundings): Devic
     zone: zone === null ? null : { name: zone, kind: 'AREA' },
     system: recordingServer === null ? null : nameOf(recordingServer),
     parentNativeId: parentOf(around),
-    capabilities: CAPABILITIES.get(type) ?? ['EMITS_HEALTH'],
+    capabilities: capabilitiesOf(type, around),
   };
+}
+
+function capabilitiesOf(type: DeviceType, { collection, takesEvents }: Surroundings): readonly DeviceCapability[] {
+  const own = CAPABILITIES.get(type) ?? ['EMITS_HEALTH'];
+  return collection === 'cameras' && takesEvents === true ? ['CUSTOM_EVENT', ...own] : own;
 }
 
 /** Only of what is listed: an orphan is shown without a parent. */

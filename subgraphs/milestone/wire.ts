@@ -88,6 +88,25 @@ export const WireData = z.object({ data: z.unknown() });
 export const WireNamed = z.object({ id: guid, displayName: text, name: text });
 export type WireNamed = z.infer<typeof WireNamed>;
 
+/** What was created: its id is the only member that we need. */
+export const WireCreated = z.object({ result: z.object({ id: guid }) });
+/** The event that a trigger made; its id as far as it is told. */
+export const WireTriggered = z.object({ data: z.object({ id: z.string().min(1).max(200) }) });
+
+/** An event as it was stored; its source by path, as in frames, or by reference. */
+export const WireStoredEvent = z
+  .object({
+    id: z.string().min(1).max(200),
+    type: guid,
+    source: z.union([z.string().min(1).max(200), Reference]),
+    time: z.string().min(1).max(64),
+  })
+  .transform(({ id, type, source, time }) => {
+    const path = typeof source === 'string' ? source : source.id;
+    return { id: id.toLowerCase(), type, sourceId: path.slice(path.indexOf('/') + 1).toLowerCase(), time };
+  });
+export type WireStoredEvent = z.infer<typeof WireStoredEvent>;
+
 export const WireEventType = z.object({
   id: guid,
   name: text,
