@@ -1,5 +1,6 @@
 import { benchFanout } from './fanout.ts';
 import { benchIngest } from './ingest.ts';
+import { benchPlatforms } from './platforms.ts';
 import { benchQuery } from './query.ts';
 import { machineLine, type PartResult, tableOf } from './report.ts';
 import { benchSync } from './sync.ts';
@@ -11,6 +12,7 @@ const PARTS = new Map<string, () => Promise<PartResult>>([
   ['ingest', benchIngest],
   ['fanout', benchFanout],
   ['sync', benchSync],
+  ['platforms', benchPlatforms],
 ]);
 
 const asked = process.argv.slice(2);

@@ -15,9 +15,9 @@ export function roundsOf<T>(contestants: readonly T[], rounds: number): readonly
   ).flat();
 }
 
-/** @param what it is waited for, for the error @throws Error after a minute */
+/** @param what it is waited for, for the error @throws Error after three minutes */
 export async function until<T>(what: string, look: () => T | null | Promise<T | null>): Promise<T> {
-  const deadline = Date.now() + 60_000;
+  const deadline = Date.now() + 180_000;
   for (;;) {
     const found = await look();
     if (found !== null) return found;

@@ -7,7 +7,7 @@ import { vendors } from '../subgraphs/index.ts';
 
 // A deployed vendor whose adapter answers from memory: what is measured then is ours and not a platform's.
 
-/** The one that this issue's flows go through. */
+/** The one that most parts go through. */
 const SLUG = 'vendor-cloud';
 const PAGE = 500;
 /** A listing is made once and read often. */
@@ -15,7 +15,7 @@ const worlds = new Map<string, readonly DeviceDraft[]>();
 
 export const realVendor: Vendor = vendorOf(SLUG);
 
-function vendorOf(slug: string): Vendor {
+export function vendorOf(slug: string): Vendor {
   const vendor = vendors.find((each) => each.slug === slug);
   if (vendor === undefined) throw new Error(`vendor ${slug} is not deployed`);
   return vendor;

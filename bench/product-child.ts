@@ -8,7 +8,7 @@ import { createGraphqlClient } from '../sandbox/graphql-client.ts';
 import { seed } from '../sandbox/seed.ts';
 import { answerCalls } from './child.ts';
 import { until } from './measure.ts';
-import { type BenchPlatform, memoryVendor, realVendor, toPlatform } from './memory-platform.ts';
+import { type BenchPlatform, memoryVendor, realVendor, toPlatform, vendorOf } from './memory-platform.ts';
 import { configOf, issuerOf, type Setting } from './setting.ts';
 
 // The product as `npm start` runs it, embedded, filled through its public API.
@@ -22,6 +22,7 @@ export interface World extends Pick<SandboxCredentials, 'orgs' | 'integrations'>
 
 let app: App | null = null;
 let token = '';
+let deployed: Vendor = realVendor;
 /** Platforms list nothing for now. */
 let isHeld = false;
 
@@ -62,10 +63,11 @@ const calls = {
       orgIds: 'all',
       ttlSeconds: TOKEN_SECONDS,
     });
-    const vendor = setting.platforms === 'memory' ? memoryVendor : realVendor;
+    const http = setting.vendor === undefined ? realVendor : vendorOf(setting.vendor);
+    deployed = setting.platforms === 'memory' ? memoryVendor : http;
     app = await startApp({
       config: configOf(setting, issuer),
-      vendors: [holdable(vendor)],
+      vendors: [holdable(deployed)],
       logger: createLogger('warn'),
     });
     return { url: app.url, token };
@@ -76,7 +78,7 @@ const calls = {
     isHeld = true;
     const world = await seed(
       client(),
-      platforms.map((platform) => toPlatform(platform, realVendor)),
+      platforms.map((platform) => toPlatform(platform, deployed)),
     );
     for (const { id } of world.integrations) await settled(id);
     isHeld = false;
@@ -88,7 +90,7 @@ const calls = {
     const call = client();
     const world = await seed(
       call,
-      platforms.map((platform) => toPlatform(platform, realVendor)),
+      platforms.map((platform) => toPlatform(platform, deployed)),
     );
     const expected = platforms.reduce((sum, { deviceCount }) => sum + deviceCount, 0);
     await until(`${expected} devices are in the graph`, async () => {
@@ -117,6 +119,19 @@ const calls = {
   },
 
   runs: (integrationId: string) => settled(integrationId),
+
+  /** How many devices of a kind are in the graph. */
+  async countOf(type: string): Promise<number> {
+    const { devices } = await client()(
+      'query ($types: [DeviceType!]) { devices(first: 0, filter: { types: $types }) { totalCount } }',
+      { types: [type] },
+      z.object({ devices: z.object({ totalCount: z.int() }) }),
+    );
+    return devices.totalCount;
+  },
+
+  /** The most memory that was ever resident, in KiB. */
+  peakKib: () => process.resourceUsage().maxRSS,
 };
 
 export type ProductCalls = typeof calls;

@@ -10,6 +10,8 @@ export interface Setting {
   readonly dir: string;
   /** `memory`: adapters answer from this process. `http`: they speak to simulators elsewhere. */
   readonly platforms: 'memory' | 'http';
+  /** Slug of the deployed vendor with `http`; default vendor-cloud. */
+  readonly vendor?: string;
 }
 
 export function issuerOf({ dir }: Setting): Promise<TokenIssuer> {

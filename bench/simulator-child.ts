@@ -1,7 +1,7 @@
 import type { Simulator } from '../adapter-kit/simulator.ts';
 import { SANDBOX_ORGS, splitDevices } from '../sandbox/world.ts';
 import { answerCalls } from './child.ts';
-import { type BenchPlatform, realVendor } from './memory-platform.ts';
+import { type BenchPlatform, realVendor, vendorOf } from './memory-platform.ts';
 
 // Simulated platforms over HTTP, away from the process that is measured.
 
@@ -18,13 +18,15 @@ const calls = {
     readonly devices: number;
     readonly orgs: number;
     readonly settings: Readonly<Record<string, unknown>>;
+    /** Slug; default vendor-cloud. */
+    readonly vendor?: string;
   }): Promise<readonly BenchPlatform[]> {
     const orgs = SANDBOX_ORGS.slice(0, options.orgs);
     const counts = splitDevices(
       options.devices,
       orgs.map(() => 1 / orgs.length),
     );
-    const platform = await realVendor.simulator();
+    const platform = await (options.vendor === undefined ? realVendor : vendorOf(options.vendor)).simulator();
     const started = orgs.map(async ({ name, sites }, at) => {
       const accountId = `00000000-0000-4000-8000-${String(at).padStart(12, '0')}`;
       const devices = counts[at] ?? 1;

@@ -5,11 +5,12 @@ import { milestone } from './milestone/index.ts';
 import { onGuard } from './onguard/index.ts';
 import { onPrem } from './on-prem/index.ts';
 import { reconeyez } from './reconeyez/index.ts';
+import { sensors } from './sensors/index.ts';
 import { vendorCloud } from './vendor-cloud/index.ts';
 import { vxg } from './vxg/index.ts';
 
 /** The vendors of this deployment. The only place that names them: a vendor is one folder and one line here. */
-export const vendors: readonly Vendor[] = [vendorCloud, milestone, onGuard, onPrem, reconeyez, vxg];
+export const vendors: readonly Vendor[] = [vendorCloud, milestone, onGuard, onPrem, reconeyez, vxg, sensors];
 
 function own(name: string): string {
   return readFileSync(new URL(`./${name}/schema.graphql`, import.meta.url), 'utf8');

@@ -350,6 +350,8 @@ export type Vendor =
   | 'RECONEYEZ'
   /** VXG. */
   | 'VXG'
+  /** Sensors. */
+  | 'SENSORS'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 
@@ -1060,6 +1062,12 @@ export type VxgPlatform = Platform & {
   integrationId: Scalars['ID']['output'];
 };
 
+/** Sensors behind an integration. */
+export type SensorPlatform = Platform & {
+  __typename?: 'SensorPlatform';
+  integrationId: Scalars['ID']['output'];
+};
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -1183,6 +1191,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | ( OnPremPlatform )
     | ( ReconeyezPlatform )
     | ( VxgPlatform )
+    | ( SensorPlatform )
   ;
 };
 
@@ -1271,6 +1280,7 @@ export type ResolversTypes = {
   OnPremPlatform: ResolverTypeWrapper<OnPremPlatform>;
   ReconeyezPlatform: ResolverTypeWrapper<ReconeyezPlatform>;
   VxgPlatform: ResolverTypeWrapper<VxgPlatform>;
+  SensorPlatform: ResolverTypeWrapper<SensorPlatform>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1341,6 +1351,7 @@ export type ResolversParentTypes = {
   OnPremPlatform: OnPremPlatform;
   ReconeyezPlatform: ReconeyezPlatform;
   VxgPlatform: VxgPlatform;
+  SensorPlatform: SensorPlatform;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1381,7 +1392,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, ON_PREM?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, ON_PREM?: any, RECONEYEZ?: any, VXG?: any, SENSORS?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   viewer?: Resolver<ResolversTypes['Viewer'], ParentType, ContextType>;
@@ -1473,7 +1484,7 @@ export type IntegrationResolvers<ContextType = Context, ParentType extends Resol
 };
 
 export type PlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Platform'] = ResolversParentTypes['Platform']> = {
-  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'OnGuardPlatform' | 'OnPremPlatform' | 'ReconeyezPlatform' | 'VxgPlatform', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudPlatform' | 'MilestonePlatform' | 'OnGuardPlatform' | 'OnPremPlatform' | 'ReconeyezPlatform' | 'VxgPlatform' | 'SensorPlatform', ParentType, ContextType>;
 };
 
 export type IntegrationHealthResolvers<ContextType = Context, ParentType extends ResolversParentTypes['IntegrationHealth'] = ResolversParentTypes['IntegrationHealth']> = {
@@ -1637,6 +1648,11 @@ export type VxgPlatformResolvers<ContextType = Context, ParentType extends Resol
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type SensorPlatformResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SensorPlatform'] = ResolversParentTypes['SensorPlatform']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type Resolvers<ContextType = Context> = {
   DateTime?: GraphQLScalarType;
   Duration?: GraphQLScalarType;
@@ -1682,5 +1698,6 @@ export type Resolvers<ContextType = Context> = {
   OnPremPlatform?: OnPremPlatformResolvers<ContextType>;
   ReconeyezPlatform?: ReconeyezPlatformResolvers<ContextType>;
   VxgPlatform?: VxgPlatformResolvers<ContextType>;
+  SensorPlatform?: SensorPlatformResolvers<ContextType>;
 };
 

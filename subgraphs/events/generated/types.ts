@@ -349,6 +349,8 @@ export type Vendor =
   | 'RECONEYEZ'
   /** VXG. */
   | 'VXG'
+  /** Sensors. */
+  | 'SENSORS'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 

@@ -353,6 +353,8 @@ export type Vendor =
   | 'RECONEYEZ'
   /** VXG. */
   | 'VXG'
+  /** Sensors. */
+  | 'SENSORS'
   /** A vendor that is not part of this deployment. */
   | 'OTHER';
 
@@ -1042,6 +1044,13 @@ export type VxgDevice = SourceDevice & {
   nativeId: Scalars['String']['output'];
 };
 
+/** A device as Sensors reports it. */
+export type SensorDevice = SourceDevice & {
+  __typename?: 'SensorDevice';
+  integrationId: Scalars['ID']['output'];
+  nativeId: Scalars['String']['output'];
+};
+
 
 
 export type ResolverTypeWrapper<T> = Promise<T> | T;
@@ -1162,6 +1171,7 @@ export type ResolversInterfaceTypes<_RefType extends Record<string, unknown>> = 
     | ( OnPremDevice )
     | ( ReconeyezDevice )
     | ( VxgDevice )
+    | ( SensorDevice )
   ;
 };
 
@@ -1244,6 +1254,7 @@ export type ResolversTypes = {
   OnPremDevice: ResolverTypeWrapper<OnPremDevice>;
   ReconeyezDevice: ResolverTypeWrapper<ReconeyezDevice>;
   VxgDevice: ResolverTypeWrapper<VxgDevice>;
+  SensorDevice: ResolverTypeWrapper<SensorDevice>;
 };
 
 /** Mapping between all available schema types and the resolvers parents */
@@ -1304,6 +1315,7 @@ export type ResolversParentTypes = {
   OnPremDevice: OnPremDevice;
   ReconeyezDevice: ReconeyezDevice;
   VxgDevice: VxgDevice;
+  SensorDevice: SensorDevice;
 };
 
 export interface DateTimeScalarConfig extends GraphQLScalarTypeConfig<ResolversTypes['DateTime'], any> {
@@ -1344,7 +1356,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
   hint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
 };
 
-export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, ON_PREM?: any, RECONEYEZ?: any, VXG?: any, OTHER?: any }, ResolversTypes['Vendor']>;
+export type VendorResolvers = EnumResolverSignature<{ VENDOR_CLOUD?: any, MILESTONE?: any, ONGUARD?: any, ON_PREM?: any, RECONEYEZ?: any, VXG?: any, SENSORS?: any, OTHER?: any }, ResolversTypes['Vendor']>;
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType, RequireFields<QueryDeviceArgs, 'id'>>;
@@ -1423,7 +1435,7 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
 };
 
 export type SourceDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SourceDevice'] = ResolversParentTypes['SourceDevice']> = {
-  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'OnGuardDevice' | 'OnPremDevice' | 'ReconeyezDevice' | 'VxgDevice', ParentType, ContextType>;
+  __resolveType: TypeResolveFn<'VendorCloudDevice' | 'MilestoneDevice' | 'OnGuardDevice' | 'OnPremDevice' | 'ReconeyezDevice' | 'VxgDevice' | 'SensorDevice', ParentType, ContextType>;
 };
 
 export type DeviceLinkResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeviceLink'] = ResolversParentTypes['DeviceLink']> = {
@@ -1619,6 +1631,12 @@ export type VxgDeviceResolvers<ContextType = Context, ParentType extends Resolve
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
 
+export type SensorDeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SensorDevice'] = ResolversParentTypes['SensorDevice']> = {
+  integrationId?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  nativeId?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
 export type Resolvers<ContextType = Context> = {
   DateTime?: GraphQLScalarType;
   Duration?: GraphQLScalarType;
@@ -1666,5 +1684,6 @@ export type Resolvers<ContextType = Context> = {
   OnPremDevice?: OnPremDeviceResolvers<ContextType>;
   ReconeyezDevice?: ReconeyezDeviceResolvers<ContextType>;
   VxgDevice?: VxgDeviceResolvers<ContextType>;
+  SensorDevice?: SensorDeviceResolvers<ContextType>;
 };
 
