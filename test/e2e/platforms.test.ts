@@ -15,9 +15,6 @@ const REPAIR_MS = 90_000;
 const LIVE_MS = 3_000;
 const MARGIN_MS = 5_000;
 
-/** Nobody polls more often in a sandbox. */
-const QUIET_MS = 250;
-
 /** Live reads of each integration, counted where the house asks the adapter. */
 const batches = new Map<string, number>();
 
@@ -124,16 +121,15 @@ async function everythingAnswers(): Promise<void> {
   });
 }
 
-/** Nothing is said to any platform any more, but for what repeats itself. */
+/** No listing is under way any more. What platforms are asked over and over, by polls and listeners, goes on. */
 async function quiet(): Promise<void> {
-  const said = () => own.reduce((sum, { platform }) => sum + (platform.simulator.calls?.() ?? 0), 0);
-  let before = said();
-  await eventually('the platforms are left alone', async () => {
-    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
-    const now = said();
-    const isQuiet = now === before;
-    before = now;
-    return isQuiet;
+  await eventually('the syncs of the start have ended', async () => {
+    const { data } = await ask(
+      'query ($org: ID!) { org(id: $org) { integrations { nodes { syncRuns(first: 1) { nodes { state } } } } } }',
+      { org: org.id },
+    );
+    const runs: Json[] = data.org.integrations.nodes.flatMap(({ syncRuns }: Json) => syncRuns.nodes);
+    return runs.every(({ state }) => state !== 'RUNNING');
   });
 }
 
