@@ -1,5 +1,6 @@
 import { benchFanout } from './fanout.ts';
 import { benchIngest } from './ingest.ts';
+import { benchLatency } from './latency.ts';
 import { benchPlatforms } from './platforms.ts';
 import { benchQuery } from './query.ts';
 import { machineLine, type PartResult, tableOf } from './report.ts';
@@ -12,6 +13,7 @@ const PARTS = new Map<string, () => Promise<PartResult>>([
   ['ingest', benchIngest],
   ['fanout', benchFanout],
   ['sync', benchSync],
+  ['latency', benchLatency],
   ['platforms', benchPlatforms],
 ]);
 
