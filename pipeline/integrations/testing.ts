@@ -69,7 +69,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** Waits until something is so, for what happens in the background. @throws after 20 s */
+/** Waits until something is so, for what happens in the background. @throws after 60 s */
 export async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
   const end = performance.now() + 60_000;
   while (!(await isSo())) {

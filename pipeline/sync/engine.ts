@@ -72,6 +72,11 @@ export interface SyncEngineDeps extends Omit<RunSyncDeps, 'now'> {
   readonly onDevicesAdded?: (integrationId: string) => Promise<void>;
 }
 
+/** Our own end was asked for: no fault. */
+function isStop(error: unknown): boolean {
+  return error instanceof SyncRefusedError && error.code === 'STOPPED';
+}
+
 /** The runs of one integration in this process; it owns the lease while it has any. */
 interface Queue {
   lease: Lease;
@@ -216,7 +221,9 @@ export function createSyncEngine(deps: SyncEngineDeps): SyncEngine {
     queue.runs.set(run.id, started);
     // Whoever started it may not wait for it.
     done.catch((error: unknown) => {
-      logger.error({ err: error, integrationId, runId: run.id }, 'A sync failed through a fault of ours');
+      const fields = { integrationId, runId: run.id };
+      if (isStop(error)) logger.debug(fields, 'A sync was called off: the server is shutting down');
+      else logger.error({ ...fields, err: error }, 'A sync failed through a fault of ours');
     });
     return started;
   }
