@@ -93,7 +93,9 @@ class RandomValues {
       };
     }
     if (!this.#keys.has(type.name)) return;
-    const resolveReference = (reference: Record<string, unknown>) => {
+    // Asynchronous as the product's are: an error costs its entity alone. One thrown at once would cost all of `_entities`,
+    // and with it whatever else the operation asks for; planners differ in what they join into one operation.
+    const resolveReference = async (reference: Record<string, unknown>) => {
       const entity = this.#entity(type.name, reference);
       if (this.#happens(this.#faults.missing, `missing ${entity.seed}`)) return null;
       if (this.#happens(this.#faults.error, `error ${entity.seed}`))
