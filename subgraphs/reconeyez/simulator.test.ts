@@ -7,8 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { EventDraft } from '../../adapter-kit/model.ts';
 import { type DeviceStatus, reduce } from '../../pipeline/process/reduce.ts';
 import { createVerifier, signingKey } from '../../pipeline/signatures/verifier.ts';
-import { subgraphSdls } from '../index.ts';
-import { vendorCloud } from '../vendor-cloud/index.ts';
+import { subgraphSdls, vendors } from '../index.ts';
 import {
   control,
   decodeOne,
@@ -18,7 +17,6 @@ import {
   simulate,
   type SimulatorOverrides,
 } from './fixtures/rig.ts';
-import { reconeyez } from './index.ts';
 import type { ReconeyezSimulator } from './simulator.ts';
 
 const SECRET = 'c2VjcmV0LW9mLTMyLWJ5dGVzLWZvci10aGUtcGF0aA';
@@ -323,7 +321,7 @@ describe('what happens to a tenant', () => {
 
 describe('the subgraph', () => {
   it('composes with another vendor’s', () => {
-    const services = subgraphSdls([vendorCloud, reconeyez]).map(({ name, sdl }) => ({ name, typeDefs: parse(sdl) }));
+    const services = subgraphSdls(vendors).map(({ name, sdl }) => ({ name, typeDefs: parse(sdl) }));
     const { supergraphSdl, errors } = composeServices(services);
     expect(errors?.map(({ message }) => message)).toBeUndefined();
     for (const field of ['sirens: [NamedRef!]!', 'areas: [String!]!', 'accounts: [ReconeyezAccount!]!'])

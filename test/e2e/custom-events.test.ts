@@ -13,8 +13,13 @@ const PANEL = { source: 'modbus', address: '1', nativeId: 'modbus/1' };
 
 let sandbox: Awaited<ReturnType<typeof openSandbox>>;
 
+const SLUGS = ['milestone', 'sensors', 'vxg'];
+const vendors = allVendors.filter(({ slug }) => SLUGS.includes(slug));
+/** A deployment without one of them has nothing to show here. */
+const isDeployed = vendors.length === SLUGS.length;
+
 beforeAll(async () => {
-  const vendors = allVendors.filter(({ slug }) => ['milestone', 'sensors', 'vxg'].includes(slug));
+  if (!isDeployed) return;
   sandbox = await openSandbox({ vendors, devices: 90 });
 });
 
@@ -80,7 +85,7 @@ function outbox(): readonly { state: string; target_device_id: string }[] {
   }
 }
 
-describe('an alarm of a fire panel', () => {
+describe.runIf(isDeployed)('an alarm of a fire panel', () => {
   it('is created at every camera that watches it, once, with what the panel said', async () => {
     const cameras = [await cameraOf('vxg'), await cameraOf('milestone')];
     await link(cameras);

@@ -8,7 +8,6 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../sandbox/sandbox.ts';
 import { vendors } from '../../subgraphs/index.ts';
-import { vendorCloud } from '../../subgraphs/vendor-cloud/index.ts';
 
 /** What no condition takes longer for, on a loaded machine. */
 const PATIENCE_MS = 60_000;
@@ -53,7 +52,7 @@ export const SimulatedDevices = z.array(
 export async function openSandbox(options: Partial<SandboxOptions> = {}): Promise<Sandbox & { readonly dir: string }> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'convergraph-e2e-'));
   const sandbox = await startSandbox({
-    vendors: [vendorCloud],
+    vendors: allVendors.filter(({ slug }) => slug === 'vendor-cloud'),
     dir,
     host: '127.0.0.1',
     port: 0,
