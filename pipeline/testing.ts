@@ -10,6 +10,7 @@ import type { Database } from '../storage/database.ts';
 import { deviceId } from '../storage/ids.ts';
 import type { DeviceRow, IntegrationRow } from '../storage/rows.ts';
 import { createVault } from '../storage/vault.ts';
+import { DEVICE_DEFAULTS } from '../storage/fixtures/column-defaults.ts';
 
 // What the pipeline's tests share: rows to work on, and a vendor whose deliveries are easy to write down.
 
@@ -286,6 +287,7 @@ export async function addDevice(
     first_seen_at: NOON,
     updated_at: NOON,
     removed_at: null,
+    ...DEVICE_DEFAULTS,
   };
   await db.write((tx) => tx.insertInto('devices').values(row).execute());
 }

@@ -6,6 +6,7 @@ import { insertEvents, readSelection } from './event-log.ts';
 import { type EventFilter, eventPredicate } from './event-log-filter.ts';
 import type { EventRow } from './rows.ts';
 import { eachEngine } from './testing.ts';
+import { EVENT_DEFAULTS } from './fixtures/column-defaults.ts';
 
 const ORGS = ['org_a', 'org_b'];
 const SITES = ['site_1', 'site_2', 'site_3'];
@@ -76,6 +77,7 @@ eachEngine('event filter', (open) => {
         state_reason: null,
         media: '[]',
         raw: null,
+        ...EVENT_DEFAULTS,
         ...fields,
       }),
     );

@@ -5,8 +5,11 @@ import { type EventFilter, matchesEventFilter, visibleEvent } from './event-log-
 import type { EventRow } from './rows.ts';
 import type { Condition } from './sql-conditions.ts';
 
-/** An event without the platform's own record, which can be large and is read when it is asked for. */
-export type LoggedEvent = Omit<EventRow, 'raw'>;
+/**
+ * An event without the platform's own record, which can be large and is read when it is asked for, and without what only
+ * the fold of its claim needs.
+ */
+export type LoggedEvent = Omit<EventRow, 'raw' | 'observed_at' | 'keeps_degraded'>;
 
 const COLUMNS = [
   'seq',
@@ -33,6 +36,9 @@ const COLUMNS = [
   'changed',
   'details',
   'media',
+  'suppressed',
+  'in_maintenance',
+  'incident_id',
 ] as const satisfies readonly (keyof LoggedEvent)[];
 
 const QUALIFIED = COLUMNS.map((column) => `events.${column}` as const);
@@ -42,7 +48,7 @@ const TAIL = 'events_tail';
 
 /** Appends events whose numbers were taken in this transaction. */
 export async function insertEvents(db: Database, tx: Tx, rows: readonly EventRow[]): Promise<void> {
-  const columns = [...COLUMNS, 'raw'] as const;
+  const columns = [...COLUMNS, 'raw', 'observed_at', 'keeps_degraded'] as const;
   await db.bulkInsert(tx, { table: 'events', columns, rows: rows.map((row) => columns.map((column) => row[column])) });
 }
 

@@ -98,6 +98,11 @@ export interface IntegrationCountersTable {
   events: number;
   rejected: number;
   duplicates: number;
+  /** Differences that asking found where push should have told: all, and those that became events. */
+  polled: Generated<number>;
+  repaired: Generated<number>;
+  /** Events that were overtaken by newer ones. */
+  late: Generated<number>;
 }
 
 /** Sealed by the vault. `purpose`: credentials, webhook. */
@@ -170,6 +175,29 @@ export interface DevicesTable {
   first_seen_at: number;
   updated_at: number;
   removed_at: number | null;
+  /** JSON of the newest word of each source, newest first. */
+  evidence: Generated<string>;
+  /** When the claim behind `state` arrived and in which delivery: with `state_observed_at` its place among all claims. */
+  claim_received_at: Generated<number>;
+  claim_inbox_id: Generated<number>;
+  /** What the device becomes at `pending_until` unless it recovers; `pending_since` is by the source's clock. */
+  pending_state: Generated<string | null>;
+  pending_reason: Generated<string | null>;
+  pending_since: Generated<number | null>;
+  pending_until: Generated<number | null>;
+  /** 1: changes too often. `flap_changes`: JSON of the instants of its last changes; at `flap_until` it is looked at again. */
+  flapping: Generated<number>;
+  flap_changes: Generated<string>;
+  flap_until: Generated<number | null>;
+  /** The device whose failure explains this one's, and the open incident of both. */
+  suppressed_by: Generated<string | null>;
+  incident_id: Generated<string | null>;
+  /** The window of planned work that it is in now. */
+  maintenance_id: Generated<string | null>;
+  /** When it counts as silent unless it is heard; null: nobody waits for it. */
+  silence_due_at: Generated<number | null>;
+  latitude: Generated<number | null>;
+  longitude: Generated<number | null>;
 }
 
 export interface DeviceMacsTable {
@@ -272,6 +300,15 @@ export interface EventsTable {
   details: string;
   media: string;
   raw: string | null;
+  /** When the claimed state was so, where that is not when the event happened. */
+  observed_at: Generated<number | null>;
+  /** JSON of the reasons of a DEGRADED state that the claim does not end. */
+  keeps_degraded: Generated<string | null>;
+  /** 1: explained by the failure of another device or of a platform (`incident_id`). */
+  suppressed: Generated<number>;
+  /** 1: during planned work. */
+  in_maintenance: Generated<number>;
+  incident_id: Generated<string | null>;
 }
 
 /** Exactly one owner at a time; `fence` goes up with every new owner. */
@@ -335,7 +372,114 @@ export interface SourceClocksTable {
   since: number;
 }
 
+/** How a device was, from instant to instant; the last segment is open. By the source's clock, kept 400 days. */
+export interface StatusSegmentsTable {
+  device_id: string;
+  from_at: number;
+  to_at: number | null;
+  state: string;
+  reason: string | null;
+}
+
+/** Planned work on an org, a site or a device: of the narrowest that is given. */
+export interface MaintenanceWindowsTable {
+  id: string;
+  org_id: string;
+  site_id: string | null;
+  device_id: string | null;
+  from_at: number;
+  to_at: number;
+  reason: string;
+  created_by: string;
+  created_at: number;
+}
+
+/** How status is judged; the narrowest row that says something wins: device, site and type, site, type, org. */
+export interface StatusPoliciesTable {
+  id: string;
+  org_id: string;
+  site_id: string | null;
+  device_type: string | null;
+  device_id: string | null;
+  /** How long a device must be offline before it counts. */
+  offline_dwell_ms: number | null;
+  /** So many changes within the window are flapping. */
+  flap_changes: number | null;
+  flap_window_ms: number | null;
+  /** How long silence is normal, instead of what was learned. */
+  silence_ms: number | null;
+  updated_at: number;
+}
+
+/** One cause and all it explains. `root_kind`: DEVICE, INTEGRATION, SITE. At most one is open per root. */
+export interface IncidentsTable {
+  id: string;
+  org_id: string;
+  site_id: string | null;
+  root_kind: string;
+  root_id: string;
+  /** DEVICE_DOWN, PLATFORM_DOWN, SITE_POWER. */
+  cause: string;
+  summary: string;
+  opened_at: number;
+  closed_at: number | null;
+  /** Devices that it explained so far. */
+  affected: number;
+  updated_at: number;
+}
+
+/** When a source could not be heard. `integration_id` empty: we ourselves were away. */
+export interface SourceOutagesTable {
+  integration_id: string;
+  from_at: number;
+  to_at: number | null;
+  cause: string;
+}
+
+/** How often devices of one kind at one integration are heard. `histogram`: JSON of counts by class of interval. */
+export interface RhythmsTable {
+  integration_id: string;
+  type: string;
+  samples: number;
+  histogram: string;
+  /** Silence beyond it is unusual; null until enough was heard. */
+  limit_ms: number | null;
+  updated_at: number;
+}
+
+/** Present devices by org and site (`site_id` empty: not bound), kept with every write of a device, never counted. */
+export interface HealthCountsTable {
+  org_id: string;
+  site_id: string;
+  total: number;
+  online: number;
+  offline: number;
+  degraded: number;
+  unknown: number;
+  flapping: number;
+  in_maintenance: number;
+  suppressed: number;
+}
+
+/** Codes of a platform that no table of ours knows. */
+export interface UnknownCodesTable {
+  integration_id: string;
+  org_id: string;
+  code: string;
+  count: number;
+  first_seen_at: number;
+  last_seen_at: number;
+}
+
 export interface Tables {
+  status_segments: StatusSegmentsTable;
+  maintenance_windows: MaintenanceWindowsTable;
+  status_policies: StatusPoliciesTable;
+  incidents: IncidentsTable;
+  source_outages: SourceOutagesTable;
+  rhythms: RhythmsTable;
+  health_counts: HealthCountsTable;
+  unknown_codes: UnknownCodesTable;
   meta: MetaTable;
   sequence_heads: SequenceHeadsTable;
   orgs: OrgsTable;

@@ -308,6 +308,11 @@ function rowOf(
     details: jsonWithoutNul(draft.details),
     media: JSON.stringify(draft.media ?? []),
     raw: draft.raw === undefined || draft.raw === null ? null : JSON.stringify(draft.raw),
+    observed_at: null,
+    keeps_degraded: null,
+    suppressed: 0,
+    in_maintenance: 0,
+    incident_id: null,
   };
   return { row, isLate, isChange };
 }

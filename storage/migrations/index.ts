@@ -3,12 +3,14 @@ import { StorageError } from '../storage-error.ts';
 import type { Tables } from '../tables.ts';
 import { initial } from './0001-initial.ts';
 import { links } from './0002-links.ts';
+import { status } from './0003-status.ts';
 import { type Engine, dialectOf, type SchemaStep } from './schema-step.ts';
 
 /** In the order in which they run. A step that was released is never changed: add another one. */
 const STEPS: Readonly<Record<string, SchemaStep>> = {
   '0001-initial': initial,
   '0002-links': links,
+  '0003-status': status,
 };
 
 /**

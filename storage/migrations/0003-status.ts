@@ -1,0 +1,128 @@
+import type { SchemaStep } from './schema-step.ts';
+
+/**
+ * Status with evidence: who said so, what is pending, what flaps, what is suppressed by what; its history, the incidents
+ * and outages behind it, planned work, and the counts that are kept beside it. See tables.ts for what they mean.
+ */
+export const status: SchemaStep = (t) => [
+  `alter table "devices" add column "evidence" ${t.text} not null default '[]'`,
+  `alter table "devices" add column "claim_received_at" ${t.int} not null default 0`,
+  `alter table "devices" add column "claim_inbox_id" ${t.int} not null default 0`,
+  `alter table "devices" add column "pending_state" ${t.text}`,
+  `alter table "devices" add column "pending_reason" ${t.text}`,
+  `alter table "devices" add column "pending_since" ${t.int}`,
+  `alter table "devices" add column "pending_until" ${t.int}`,
+  `alter table "devices" add column "flapping" ${t.int} not null default 0`,
+  `alter table "devices" add column "flap_changes" ${t.text} not null default '[]'`,
+  `alter table "devices" add column "flap_until" ${t.int}`,
+  `alter table "devices" add column "suppressed_by" ${t.text}`,
+  `alter table "devices" add column "incident_id" ${t.text}`,
+  `alter table "devices" add column "maintenance_id" ${t.text}`,
+  `alter table "devices" add column "silence_due_at" ${t.int}`,
+  `alter table "devices" add column "latitude" ${t.real}`,
+  `alter table "devices" add column "longitude" ${t.real}`,
+  `create index "devices_by_pending_until" on "devices" ("pending_until") where "pending_until" is not null`,
+  `create index "devices_by_flap_until" on "devices" ("flap_until") where "flap_until" is not null`,
+  `create index "devices_by_silence_due_at" on "devices" ("silence_due_at") where "silence_due_at" is not null`,
+  `create index "devices_by_suppressed_by" on "devices" ("suppressed_by") where "suppressed_by" is not null`,
+  `create index "devices_by_incident_id" on "devices" ("incident_id") where "incident_id" is not null`,
+  `create index "devices_by_maintenance_id" on "devices" ("maintenance_id") where "maintenance_id" is not null`,
+  `alter table "events" add column "observed_at" ${t.int}`,
+  `alter table "events" add column "keeps_degraded" ${t.text}`,
+  `alter table "events" add column "suppressed" ${t.int} not null default 0`,
+  `alter table "events" add column "in_maintenance" ${t.int} not null default 0`,
+  `alter table "events" add column "incident_id" ${t.text}`,
+  `create table "status_segments" (
+    "device_id" ${t.text} not null,
+    "from_at" ${t.int} not null,
+    "to_at" ${t.int},
+    "state" ${t.text} not null,
+    "reason" ${t.text},
+    primary key ("device_id", "from_at")
+  ) ${t.keyTable}`,
+  `create index "status_segments_by_to_at" on "status_segments" ("to_at") where "to_at" is not null`,
+  `create table "maintenance_windows" (
+    "id" ${t.text} not null primary key,
+    "org_id" ${t.text} not null,
+    "site_id" ${t.text},
+    "device_id" ${t.text},
+    "from_at" ${t.int} not null,
+    "to_at" ${t.int} not null,
+    "reason" ${t.text} not null,
+    "created_by" ${t.text} not null,
+    "created_at" ${t.int} not null
+  ) ${t.table}`,
+  `create index "maintenance_windows_by_org_id_to_at" on "maintenance_windows" ("org_id", "to_at")`,
+  `create index "maintenance_windows_by_to_at" on "maintenance_windows" ("to_at")`,
+  `create table "status_policies" (
+    "id" ${t.text} not null primary key,
+    "org_id" ${t.text} not null,
+    "site_id" ${t.text},
+    "device_type" ${t.text},
+    "device_id" ${t.text},
+    "offline_dwell_ms" ${t.int},
+    "flap_changes" ${t.int},
+    "flap_window_ms" ${t.int},
+    "silence_ms" ${t.int},
+    "updated_at" ${t.int} not null
+  ) ${t.table}`,
+  `create index "status_policies_by_org_id" on "status_policies" ("org_id")`,
+  `create table "incidents" (
+    "id" ${t.text} not null primary key,
+    "org_id" ${t.text} not null,
+    "site_id" ${t.text},
+    "root_kind" ${t.text} not null,
+    "root_id" ${t.text} not null,
+    "cause" ${t.text} not null,
+    "summary" ${t.text} not null,
+    "opened_at" ${t.int} not null,
+    "closed_at" ${t.int},
+    "affected" ${t.int} not null,
+    "updated_at" ${t.int} not null
+  ) ${t.table}`,
+  `create unique index "incidents_open_by_root_id" on "incidents" ("root_id") where "closed_at" is null`,
+  `create index "incidents_by_org_id_opened_at_id" on "incidents" ("org_id", "opened_at", "id")`,
+  `create index "incidents_by_site_id_opened_at_id" on "incidents" ("site_id", "opened_at", "id")`,
+  `create index "incidents_by_closed_at" on "incidents" ("closed_at") where "closed_at" is not null`,
+  `create table "source_outages" (
+    "integration_id" ${t.text} not null,
+    "from_at" ${t.int} not null,
+    "to_at" ${t.int},
+    "cause" ${t.text} not null,
+    primary key ("integration_id", "from_at")
+  ) ${t.keyTable}`,
+  `create table "rhythms" (
+    "integration_id" ${t.text} not null,
+    "type" ${t.text} not null,
+    "samples" ${t.int} not null,
+    "histogram" ${t.text} not null,
+    "limit_ms" ${t.int},
+    "updated_at" ${t.int} not null,
+    primary key ("integration_id", "type")
+  ) ${t.table}`,
+  `create table "health_counts" (
+    "org_id" ${t.text} not null,
+    "site_id" ${t.text} not null,
+    "total" ${t.int} not null,
+    "online" ${t.int} not null,
+    "offline" ${t.int} not null,
+    "degraded" ${t.int} not null,
+    "unknown" ${t.int} not null,
+    "flapping" ${t.int} not null,
+    "in_maintenance" ${t.int} not null,
+    "suppressed" ${t.int} not null,
+    primary key ("org_id", "site_id")
+  ) ${t.keyTable}`,
+  `create table "unknown_codes" (
+    "integration_id" ${t.text} not null,
+    "org_id" ${t.text} not null,
+    "code" ${t.text} not null,
+    "count" ${t.int} not null,
+    "first_seen_at" ${t.int} not null,
+    "last_seen_at" ${t.int} not null,
+    primary key ("integration_id", "code")
+  ) ${t.keyTable}`,
+  `alter table "integration_counters" add column "polled" ${t.int} not null default 0`,
+  `alter table "integration_counters" add column "repaired" ${t.int} not null default 0`,
+  `alter table "integration_counters" add column "late" ${t.int} not null default 0`,
+];
