@@ -20,6 +20,8 @@ const some = <T>(values: readonly T[]) => fc.subarray([...values]);
 const maybe = <T>(value: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 3, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
 
+const rarely = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.constant(1) });
+
 const row = fc
   .record({
     org_id: fc.constantFrom(...ORGS),
@@ -32,6 +34,8 @@ const row = fc
     occurred_at: fc.integer({ min: 0, max: 10 }),
     actors: maybe(some(ACTORS)),
     changed: fc.integer({ min: 0, max: 1 }),
+    in_maintenance: rarely,
+    suppressed: rarely,
   })
   .map(({ actors, ...rest }) => ({
     ...rest,
@@ -50,6 +54,8 @@ const filter: fc.Arbitrary<EventFilter> = fc.record({
   occurredAt: maybe(
     fc.record({ gte: maybe(fc.integer({ min: 0, max: 10 })), lt: maybe(fc.integer({ min: 0, max: 10 })) }),
   ),
+  includeMaintenance: maybe(fc.boolean()),
+  includeSuppressed: maybe(fc.boolean()),
 });
 
 const access: fc.Arbitrary<AccessScope> = fc.record({

@@ -20,7 +20,10 @@ import {
 // Which events, said twice: in SQL for pages of the log, and as a predicate for rows that are in memory already. A
 // property test holds them equal.
 
-/** Members are combined with AND; an absent or null member matches everything, an empty list nothing. */
+/**
+ * Members are combined with AND; an absent or null member matches everything, an empty list nothing. Only what happened
+ * in planned work or has its cause elsewhere is hidden unless it is asked for: it wakes nobody.
+ */
 export interface EventFilter {
   readonly orgId?: string | null | undefined;
   readonly siteIds?: readonly string[] | null | undefined;
@@ -32,7 +35,14 @@ export interface EventFilter {
   readonly minSeverity?: Severity | null | undefined;
   readonly actors?: readonly string[] | null | undefined;
   readonly occurredAt?: InstantFilter | null | undefined;
+  /** Default false. */
+  readonly includeMaintenance?: boolean | null | undefined;
+  /** Default false. */
+  readonly includeSuppressed?: boolean | null | undefined;
 }
+
+/** Every event: for those who fold the log instead of showing it. */
+export const UNFILTERED: EventFilter = { includeMaintenance: true, includeSuppressed: true };
 
 /** What the predicate looks at. */
 export type FilteredEvent = Pick<
@@ -47,6 +57,8 @@ export type FilteredEvent = Pick<
   | 'occurred_at'
   | 'details'
   | 'changed'
+  | 'in_maintenance'
+  | 'suppressed'
 >;
 
 function isGiven<T>(value: T | null | undefined): value is T {
@@ -108,6 +120,8 @@ export function matchesEventFilter(engine: Database['engine'], filter: EventFilt
   }
   if (isGiven(filter.actors)) conditions.push(hasActor(engine, filter.actors));
   if (isGiven(filter.occurredAt)) conditions.push(matchesInstant('events.occurred_at', filter.occurredAt));
+  if (filter.includeMaintenance !== true) conditions.push(sql<SqlBool>`events.in_maintenance = 0`);
+  if (filter.includeSuppressed !== true) conditions.push(sql<SqlBool>`events.suppressed = 0`);
   return all(conditions);
 }
 
@@ -145,6 +159,8 @@ export function eventPredicate(access: AccessScope, filter: EventFilter): (event
     (devices === null || (event.device_id !== null && devices.has(event.device_id))) &&
     (integrations === null || integrations.has(event.integration_id)) &&
     (families === null || families.has(event.family)) &&
+    (filter.includeMaintenance === true || event.in_maintenance === 0) &&
+    (filter.includeSuppressed === true || event.suppressed === 0) &&
     event.severity >= minSeverity &&
     (!isGiven(gte) || event.occurred_at >= gte) &&
     (!isGiven(lt) || event.occurred_at < lt) &&

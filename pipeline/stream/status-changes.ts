@@ -2,6 +2,7 @@ import { fault } from '../../schema/errors.ts';
 import type { AccessScope } from '../../schema/principal.ts';
 import type { Database } from '../../storage/database.ts';
 import type { LoggedEvent } from '../../storage/event-log.ts';
+import { UNFILTERED } from '../../storage/event-log-filter.ts';
 import type { Condition } from '../../storage/sql-conditions.ts';
 import type { EventStream, StreamItem } from './event-stream.ts';
 
@@ -47,7 +48,8 @@ export async function subscribeStatusChanges(
 
   const items = await stream.subscribe({
     access,
-    filter: {},
+    // A dashboard that follows states needs all of them, also those that are nobody's fault.
+    filter: UNFILTERED,
     after,
     heartbeatSeconds: LOOK_AROUND_SECONDS,
     signal,

@@ -52,6 +52,8 @@ const event = {
   clockSkewMs: (row: LoggedEvent) => row.clock_skew_ms,
   localTimeDoubt: (row: LoggedEvent) => detailsOf(row).localTime ?? null,
   late: (row: LoggedEvent) => row.late === 1,
+  suppressed: (row: LoggedEvent) => row.suppressed === 1,
+  inMaintenance: (row: LoggedEvent) => row.in_maintenance === 1,
   org: (row: LoggedEvent) => ({ id: row.org_id }),
   site: (row: LoggedEvent) => referenceOf(row.site_id),
   device: (row: LoggedEvent) => referenceOf(row.device_id),

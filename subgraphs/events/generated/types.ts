@@ -476,6 +476,10 @@ export type Event = {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -521,6 +525,10 @@ export type HealthEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -572,6 +580,10 @@ export type AlarmEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -629,6 +641,10 @@ export type AccessEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -680,6 +696,10 @@ export type VideoEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -727,6 +747,10 @@ export type SensorEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -774,6 +798,10 @@ export type SystemEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -821,6 +849,10 @@ export type SupervisionEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -868,6 +900,10 @@ export type InventoryEvent = Event & Node & {
   localTimeDoubt: Maybe<LocalTimeDoubt>;
   /** It was overtaken: a newer claim about the device had been accepted before. */
   late: Scalars['Boolean']['output'];
+  /** It has its cause elsewhere: what the device hangs on had failed before. Hidden unless `includeSuppressed`. */
+  suppressed: Scalars['Boolean']['output'];
+  /** It happened in a window of planned work at the device or its site. Hidden unless `includeMaintenance`. */
+  inMaintenance: Scalars['Boolean']['output'];
   /** The customer. */
   org: Maybe<Org>;
   /** The premises; null for an event of the integration itself. */
@@ -1105,6 +1141,10 @@ export type EventFilter = {
   actors?: InputMaybe<Array<Scalars['String']['input']>>;
   /** When it happened, by the source's clock. */
   occurredAt?: InputMaybe<DateTimeFilter>;
+  /** Also what happened in a window of planned work. */
+  includeMaintenance?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Also what has its cause elsewhere: a failed parent, recorder, panel, bridge, integration or a site without power. */
+  includeSuppressed?: InputMaybe<Scalars['Boolean']['input']>;
 };
 
 /** Which dead letters. */
@@ -1520,6 +1560,8 @@ export type HealthEventResolvers<ContextType = Context, ParentType extends Resol
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1548,6 +1590,8 @@ export type AlarmEventResolvers<ContextType = Context, ParentType extends Resolv
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1579,6 +1623,8 @@ export type AccessEventResolvers<ContextType = Context, ParentType extends Resol
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1607,6 +1653,8 @@ export type VideoEventResolvers<ContextType = Context, ParentType extends Resolv
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1633,6 +1681,8 @@ export type SensorEventResolvers<ContextType = Context, ParentType extends Resol
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1659,6 +1709,8 @@ export type SystemEventResolvers<ContextType = Context, ParentType extends Resol
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1685,6 +1737,8 @@ export type SupervisionEventResolvers<ContextType = Context, ParentType extends 
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
@@ -1711,6 +1765,8 @@ export type InventoryEventResolvers<ContextType = Context, ParentType extends Re
   clockSkewMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   localTimeDoubt?: Resolver<Maybe<ResolversTypes['LocalTimeDoubt']>, ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
   org?: Resolver<Maybe<ResolversTypes['Org']>, ParentType, ContextType>;
   site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
   device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
