@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { findBrowser, HOW_TO_INSTALL_BROWSER } from './browser.ts';
 import { findPostgresBinaries, HOW_TO_INSTALL } from './postgres-binaries.ts';
+import { findStrace, HOW_TO_INSTALL_STRACE } from './strace.ts';
 
 // Installs what the tests run against and a fresh machine lacks. Says nothing when nothing is missing.
 
 const services = [
   { name: 'PostgreSQL', package: 'postgresql', isThere: () => findPostgresBinaries() !== null, howTo: HOW_TO_INSTALL },
   { name: 'Chromium', package: 'chromium', isThere: () => findBrowser() !== null, howTo: HOW_TO_INSTALL_BROWSER },
+  { name: 'strace', package: 'strace', isThere: () => findStrace() !== null, howTo: HOW_TO_INSTALL_STRACE },
 ];
 
 function install(packages: readonly string[]): void {
