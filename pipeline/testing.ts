@@ -158,6 +158,8 @@ export async function seed(db: Database, options: SeedOptions = {}): Promise<See
     error_message: null,
     expected_silence_ms: null,
     resume_token: null,
+    silent_since: null,
+    last_fallback_at: null,
     created_at: NOON,
     updated_at: NOON,
   };

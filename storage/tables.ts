@@ -87,6 +87,10 @@ export interface IntegrationsTable {
   error_message: string | null;
   expected_silence_ms: number | null;
   resume_token: string | null;
+  /** Since when a platform that only pushes, and cannot be asked instead, has been missing; null while it is heard. */
+  silent_since: Generated<number | null>;
+  /** When its inventory was last polled because it had fallen silent. */
+  last_fallback_at: Generated<number | null>;
   created_at: number;
   updated_at: number;
 }
@@ -103,6 +107,9 @@ export interface IntegrationCountersTable {
   repaired: Generated<number>;
   /** Events that were overtaken by newer ones. */
   late: Generated<number>;
+  /** Events that the platform told by itself, and those that were found by asking it. */
+  pushed: Generated<number>;
+  asked: Generated<number>;
 }
 
 /** Sealed by the vault. `purpose`: credentials, webhook. */
@@ -189,7 +196,10 @@ export interface DevicesTable {
   flapping: Generated<number>;
   flap_changes: Generated<string>;
   flap_until: Generated<number | null>;
-  /** The device whose failure explains this one's, and the open incident of both. */
+  /**
+   * Id of what explains this one's failure: a device behind which it is, its site (power) or its integration (platform);
+   * null: nothing does. `incident_id`: the incident that it is in, as its cause or as one that is explained.
+   */
   suppressed_by: Generated<string | null>;
   incident_id: Generated<string | null>;
   /** The window of planned work that it is in now. */
@@ -425,6 +435,8 @@ export interface IncidentsTable {
   closed_at: number | null;
   /** Devices that it explained so far. */
   affected: number;
+  /** JSON of what it was concluded from, as its cause needs it to see the end. */
+  details: string;
   updated_at: number;
 }
 
@@ -447,7 +459,10 @@ export interface RhythmsTable {
   updated_at: number;
 }
 
-/** Present devices by org and site (`site_id` empty: not bound), kept with every write of a device, never counted. */
+/**
+ * Present devices by org and site (`site_id` empty: not bound), kept by triggers with every write of a device, never
+ * counted. Read `health_rows`: on PostgreSQL the newest changes are in `health_deltas` until they are folded in.
+ */
 export interface HealthCountsTable {
   org_id: string;
   site_id: string;
@@ -459,6 +474,11 @@ export interface HealthCountsTable {
   flapping: number;
   in_maintenance: number;
   suppressed: number;
+}
+
+/** Changes of counts in the order of writing, appended so that concurrent writers never wait for each other. */
+export interface HealthDeltasTable extends HealthCountsTable {
+  id: Generated<number>;
 }
 
 /** Codes of a platform that no table of ours knows. */
@@ -479,6 +499,9 @@ export interface Tables {
   source_outages: SourceOutagesTable;
   rhythms: RhythmsTable;
   health_counts: HealthCountsTable;
+  health_deltas: HealthDeltasTable;
+  /** View of both: sums over it are the truth. */
+  health_rows: HealthCountsTable;
   unknown_codes: UnknownCodesTable;
   meta: MetaTable;
   sequence_heads: SequenceHeadsTable;

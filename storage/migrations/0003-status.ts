@@ -78,6 +78,7 @@ export const status: SchemaStep = (t) => [
     "opened_at" ${t.int} not null,
     "closed_at" ${t.int},
     "affected" ${t.int} not null,
+    "details" ${t.text} not null,
     "updated_at" ${t.int} not null
   ) ${t.table}`,
   `create unique index "incidents_open_by_root_id" on "incidents" ("root_id") where "closed_at" is null`,
@@ -125,4 +126,8 @@ export const status: SchemaStep = (t) => [
   `alter table "integration_counters" add column "polled" ${t.int} not null default 0`,
   `alter table "integration_counters" add column "repaired" ${t.int} not null default 0`,
   `alter table "integration_counters" add column "late" ${t.int} not null default 0`,
+  `alter table "integration_counters" add column "pushed" ${t.int} not null default 0`,
+  `alter table "integration_counters" add column "asked" ${t.int} not null default 0`,
+  `alter table "integrations" add column "silent_since" ${t.int}`,
+  `alter table "integrations" add column "last_fallback_at" ${t.int}`,
 ];
