@@ -25,6 +25,7 @@ import { createVendorHost } from './pipeline/live/vendor-host.ts';
 import { createEventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createRetention } from './pipeline/process/retention.ts';
+import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
@@ -32,6 +33,7 @@ import type { DeadLetterStage } from './schema/words.ts';
 import { createCursorCodec } from './storage/cursor.ts';
 import { countWaitingCustomEvents } from './storage/custom-events.ts';
 import { findOldestPending } from './storage/inbox.ts';
+import { newId } from './storage/ids.ts';
 import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
 import { openDatabase } from './storage/open-database.ts';
@@ -157,6 +159,10 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   });
   parts.defer(() => workers.close());
 
+  const statusJobs: readonly StatusJob[] = [];
+  const keeper = createStatusKeeper({ jobs: statusJobs, leases, clock, logger, owner: newId('keeper') });
+  parts.defer(() => keeper.stop());
+
   const customEvents = createCustomEventDispatcher({ db, runtime, events, clock, logger });
   parts.defer(() => customEvents.stop());
 
@@ -210,6 +216,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   processor.start();
   workers.start();
   customEvents.start();
+  keeper.start();
   retention.start();
   logger.info(
     { url, engine: db.engine, durability: 'fsync', vendors: vendors.map(({ slug }) => slug) },

@@ -56,8 +56,11 @@ export class DeviceStates {
     return tracked;
   }
 
-  /** @returns what became of the claim, and the state before it */
-  claim(device: KnownDevice, claim: SettledClaim): { readonly verdict: Verdict; readonly previous: DeviceState } {
+  /** @returns what became of the claim, the state before it and the status after it */
+  claim(
+    device: KnownDevice,
+    claim: SettledClaim,
+  ): { readonly verdict: Verdict; readonly previous: DeviceState; readonly status: DeviceStatus } {
     const tracked = this.#track(device);
     const previous = tracked.status.state;
     const { status, verdict } = reduce(tracked.status, claim);
@@ -65,7 +68,7 @@ export class DeviceStates {
       tracked.status = status;
       tracked.isTouched = true;
     }
-    return { verdict, previous };
+    return { verdict, previous, status };
   }
 
   /** The device was alive at this instant. */

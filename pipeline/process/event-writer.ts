@@ -6,11 +6,12 @@ import type { EventRow, IntegrationRow } from '../../storage/rows.ts';
 import type { Tables } from '../../storage/tables.ts';
 import { addToCounters } from '../../storage/integration-counters.ts';
 import { insertEvents } from '../../storage/event-log.ts';
+import type { StatusTransition, TransitionHook } from '../status/transitions.ts';
 import { countDuplicates, findRemembered, rememberEvents } from '../../storage/event-dedupe.ts';
 import { DeviceStates } from './device-states.ts';
 import { dedupeKeyOf, dedupeKeysToCheck, eventIdentity, eventKeyOf } from './event-key.ts';
 import { settleInstant } from './reduce.ts';
-import { readResolutionView, resolveDraft } from './resolve.ts';
+import { type KnownDevice, readResolutionView, resolveDraft } from './resolve.ts';
 
 /** One decoded event on its way into the log. Instants are milliseconds since the epoch. */
 export interface EventItem {
@@ -115,9 +116,11 @@ export interface EventWriterDeps {
     integration: IntegrationRow,
     rows: readonly Omit<EventRow, 'seq'>[],
   ) => Promise<void>;
+  /** What follows from changes of state. */
+  readonly onTransitions?: TransitionHook;
 }
 
-export function createEventWriter({ db, follow }: EventWriterDeps): EventWriter {
+export function createEventWriter({ db, follow, onTransitions }: EventWriterDeps): EventWriter {
   async function writeItems(
     tx: Tx,
     integration: IntegrationRow,
@@ -154,6 +157,7 @@ export function createEventWriter({ db, follow }: EventWriterDeps): EventWriter 
     const states = new DeviceStates();
     const fresh = new Map<string, Fresh>();
     const repeated: Buffer[] = [];
+    const transitions: StatusTransition[] = [];
     let duplicates = 0;
     const outcomes = resolved.map(({ item, resolution, identity }): EventOutcome => {
       if ('stage' in resolution) return { kind: 'UNRESOLVED', ...resolution };
@@ -168,7 +172,9 @@ export function createEventWriter({ db, follow }: EventWriterDeps): EventWriter 
         }
         return { kind: 'DUPLICATE' };
       }
-      const { row, isLate, isChange } = rowOf(integration, item, resolution, identity, states);
+      const { row, isLate, transition } = rowOf(integration, item, resolution, identity, states);
+      const isChange = transition !== null;
+      if (transition !== null) transitions.push(transition);
       fresh.set(name, { row, dedupeKey: dedupeKeyOf(identity, item.receivedAt), repeats: 0 });
       return { kind: 'WRITTEN', isLate, isChange };
     });
@@ -181,6 +187,7 @@ export function createEventWriter({ db, follow }: EventWriterDeps): EventWriter 
     }
     if (rows.length === 0) return outcomes;
     await states.flush(tx);
+    if (transitions.length > 0) await onTransitions?.(db, tx, integration, transitions);
     const heard = items.filter(({ origin }) => !OUR_OWN.has(origin)).map(({ receivedAt }) => receivedAt);
     if (heard.length > 0) {
       const at = Math.max(...heard);
@@ -254,17 +261,27 @@ function tally(outcomes: readonly EventOutcome[]): EventsWritten {
   };
 }
 
+/** A fault of a device that another one's failure explains is explained by it too; an alarm or a recovery is not. */
+function explained(
+  device: KnownDevice | null,
+  { family, claim }: EventDraft,
+): Pick<EventRow, 'suppressed' | 'incident_id'> {
+  if (device === null || device.suppressed_by === null) return { suppressed: 0, incident_id: null };
+  if (family !== 'HEALTH' || claim === null || claim.state === 'ONLINE') return { suppressed: 0, incident_id: null };
+  return { suppressed: 1, incident_id: device.incident_id };
+}
+
 function rowOf(
   integration: IntegrationRow,
   { draft, origin, receivedAt, inboxId, clockSkewMs }: EventItem,
   { siteId, device }: Exclude<ReturnType<typeof resolveDraft>, { readonly stage: string }>,
   identity: Buffer,
   states: DeviceStates,
-): { readonly row: Unnumbered; readonly isLate: boolean; readonly isChange: boolean } {
+): { readonly row: Unnumbered; readonly isLate: boolean; readonly transition: StatusTransition | null } {
   const claimedAt = draft.occurredAt.getTime();
   const { at, isClamped } = settleInstant(claimedAt, receivedAt, integration.tolerance_seconds * 1_000);
   let isLate = false;
-  let isChange = false;
+  let change: Omit<StatusTransition, 'row'> | null = null;
   let previous: string | null = null;
   if (device !== null && draft.claim !== null) {
     const observedAt = draft.claim.observedAt?.getTime() ?? claimedAt;
@@ -276,8 +293,11 @@ function rowOf(
       ...(draft.claim.keepsDegraded === undefined ? {} : { keepsDegraded: draft.claim.keepsDegraded }),
     });
     isLate = outcome.verdict === 'LATE';
-    isChange = outcome.verdict === 'CHANGED';
     previous = outcome.previous;
+    if (outcome.verdict === 'CHANGED') {
+      const { state, reason, since } = outcome.status;
+      change = { deviceId: device.id, before: outcome.previous, after: state, reason, at: since };
+    }
   }
   if (device !== null && draft.isLifeSign) states.seen(device, at);
   if (device !== null && draft.telemetry) states.telemetry(device, draft.telemetry, at);
@@ -304,15 +324,14 @@ function rowOf(
     state: draft.claim?.state ?? null,
     previous_state: previous,
     state_reason: draft.claim?.reason ?? null,
-    changed: isChange ? 1 : 0,
+    changed: change === null ? 0 : 1,
     details: jsonWithoutNul(draft.details),
     media: JSON.stringify(draft.media ?? []),
     raw: draft.raw === undefined || draft.raw === null ? null : JSON.stringify(draft.raw),
     observed_at: null,
     keeps_degraded: null,
-    suppressed: 0,
-    in_maintenance: 0,
-    incident_id: null,
+    ...explained(device, draft),
+    in_maintenance: device === null || device.maintenance_id === null ? 0 : 1,
   };
-  return { row, isLate, isChange };
+  return { row, isLate, transition: change === null ? null : { ...change, row } };
 }

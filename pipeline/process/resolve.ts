@@ -16,6 +16,10 @@ export type KnownDevice = Pick<
   | 'state_vendor'
   | 'last_seen_at'
   | 'telemetry'
+  | 'type'
+  | 'maintenance_id'
+  | 'suppressed_by'
+  | 'incident_id'
 >;
 
 const DEVICE_COLUMNS = [
@@ -28,6 +32,10 @@ const DEVICE_COLUMNS = [
   'state_vendor',
   'last_seen_at',
   'telemetry',
+  'type',
+  'maintenance_id',
+  'suppressed_by',
+  'incident_id',
 ] as const;
 
 export type Resolution =
