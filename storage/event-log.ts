@@ -9,7 +9,7 @@ import type { Condition } from './sql-conditions.ts';
  * An event without the platform's own record, which can be large and is read when it is asked for, and without what only
  * the fold of its claim needs.
  */
-export type LoggedEvent = Omit<EventRow, 'raw' | 'observed_at' | 'keeps_degraded'>;
+export type LoggedEvent = Omit<EventRow, 'raw' | 'observed_at' | 'keeps_degraded' | 'state_vendor' | 'derived'>;
 
 const COLUMNS = [
   'seq',
@@ -48,7 +48,7 @@ const TAIL = 'events_tail';
 
 /** Appends events whose numbers were taken in this transaction. */
 export async function insertEvents(db: Database, tx: Tx, rows: readonly EventRow[]): Promise<void> {
-  const columns = [...COLUMNS, 'raw', 'observed_at', 'keeps_degraded'] as const;
+  const columns = [...COLUMNS, 'raw', 'observed_at', 'keeps_degraded', 'state_vendor', 'derived'] as const;
   await db.bulkInsert(tx, { table: 'events', columns, rows: rows.map((row) => columns.map((column) => row[column])) });
 }
 

@@ -266,6 +266,10 @@ export interface InboxTable {
   stage: string | null;
   reason: string | null;
   settled_at: number | null;
+  /** JSON list of sentences: what examining a refused delivery found. */
+  diagnosis: Generated<string | null>;
+  /** How often it was given back to be processed again. */
+  replays: Generated<number>;
 }
 
 /**
@@ -314,6 +318,10 @@ export interface EventsTable {
   observed_at: Generated<number | null>;
   /** JSON of the reasons of a DEGRADED state that the claim does not end. */
   keeps_degraded: Generated<string | null>;
+  /** The platform's own word for the claimed state. */
+  state_vendor: Generated<string | null>;
+  /** 1: our own conclusion (an outage that has lasted), no source's claim. */
+  derived: Generated<number>;
   /** 1: explained by the failure of another device or of a platform (`incident_id`). */
   suppressed: Generated<number>;
   /** 1: during planned work. */

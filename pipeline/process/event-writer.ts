@@ -330,6 +330,8 @@ function rowOf(
     raw: draft.raw === undefined || draft.raw === null ? null : JSON.stringify(draft.raw),
     observed_at: null,
     keeps_degraded: null,
+    state_vendor: null,
+    derived: 0,
     ...explained(device, draft),
     in_maintenance: device === null || device.maintenance_id === null ? 0 : 1,
   };

@@ -27,8 +27,13 @@ export const status: SchemaStep = (t) => [
   `create index "devices_by_suppressed_by" on "devices" ("suppressed_by") where "suppressed_by" is not null`,
   `create index "devices_by_incident_id" on "devices" ("incident_id") where "incident_id" is not null`,
   `create index "devices_by_maintenance_id" on "devices" ("maintenance_id") where "maintenance_id" is not null`,
+  `alter table "inbox" add column "diagnosis" ${t.text}`,
+  `alter table "inbox" add column "replays" ${t.int} not null default 0`,
   `alter table "events" add column "observed_at" ${t.int}`,
   `alter table "events" add column "keeps_degraded" ${t.text}`,
+  `alter table "events" add column "state_vendor" ${t.text}`,
+  `alter table "events" add column "derived" ${t.int} not null default 0`,
+  `create index "events_by_device_id_observed_at" on "events" ("device_id", "observed_at") where "observed_at" is not null`,
   `alter table "events" add column "suppressed" ${t.int} not null default 0`,
   `alter table "events" add column "in_maintenance" ${t.int} not null default 0`,
   `alter table "events" add column "incident_id" ${t.text}`,
@@ -130,4 +135,11 @@ export const status: SchemaStep = (t) => [
   `alter table "integration_counters" add column "asked" ${t.int} not null default 0`,
   `alter table "integrations" add column "silent_since" ${t.int}`,
   `alter table "integrations" add column "last_fallback_at" ${t.int}`,
+  // What waits, what is dead and what is done are looked for each in another way. Partial indexes keep each of them short:
+  // storing a delivery changes one of them, and settling it takes it out again.
+  `drop index "inbox_by_integration_id_status_id"`,
+  `drop index "inbox_by_status_next_attempt_at_id"`,
+  `create index "inbox_pending_by_integration_id_id" on "inbox" ("integration_id", "id") where "status" = 'PENDING'`,
+  `create index "inbox_dead_letters_by_integration_id_id_status" on "inbox" ("integration_id", "id", "status") where "status" in ('DEAD', 'REFUSED')`,
+  `create index "inbox_by_settled_at" on "inbox" ("settled_at") where "settled_at" is not null`,
 ];
