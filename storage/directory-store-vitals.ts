@@ -2,7 +2,8 @@ import { type SqlBool, sql } from 'kysely';
 import type { AccessScope } from '../schema/principal.ts';
 import { visibleAtSite, whollyVisibleIntegration } from './access-conditions.ts';
 import type { Database } from './database.ts';
-import { equals, isOneOf } from './sql-conditions.ts';
+import { IS_DEAD_LETTER } from './inbox-dead-letters.ts';
+import { isOneOf } from './sql-conditions.ts';
 
 const HOUR_MS = 3_600_000;
 const HOURS_PER_DAY = 24;
@@ -81,7 +82,7 @@ export function createIntegrationVitals(db: Database, now: () => number): Integr
       .selectFrom('inbox')
       .select(['integration_id as id', (eb) => eb.fn.countAll<number>().as('total')])
       .where(isOneOf('inbox.integration_id', ids))
-      .where(equals('inbox.status', 'DEAD'))
+      .where(sql<SqlBool>`${IS_DEAD_LETTER} and inbox.status = 'DEAD'`)
       .groupBy('integration_id')
       .execute();
   }

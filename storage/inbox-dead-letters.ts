@@ -28,8 +28,8 @@ export function deadLetterId(row: Pick<InboxRow, 'delivery_key'>): string {
   return `dead_${Buffer.from(row.delivery_key).toString('hex')}`;
 }
 
-/** Said in the words of the partial index, which the engines recognise by its text. */
-const IS_DEAD_LETTER: Condition = sql<SqlBool>`inbox.status in ('DEAD', 'REFUSED')`;
+/** Said in the words of the partial indexes, which the engines recognise by its text. */
+export const IS_DEAD_LETTER: Condition = sql<SqlBool>`inbox.status in ('DEAD', 'REFUSED')`;
 
 function matchesSelection({ stages, receivedAt, ids }: DeadLetterSelection): Condition {
   const conditions: Condition[] = [IS_DEAD_LETTER];

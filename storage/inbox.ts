@@ -1,9 +1,10 @@
-import { sql } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { DeadLetterStage, EvidenceSource } from '../schema/words.ts';
 import type { Database, Tx } from './database.ts';
 import { countDuplicates } from './event-dedupe.ts';
 import { addToCounters } from './integration-counters.ts';
 import type { InboxRow } from './rows.ts';
+import type { Condition } from './sql-conditions.ts';
 
 /** One delivery, authentic and as it came. */
 export interface Delivery {
@@ -12,7 +13,7 @@ export interface Delivery {
   readonly source: EvidenceSource;
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
-  /** 16 bytes: minute, then hash (see pipeline/inbox/delivery-key.ts). */
+  /** 16 bytes: instant, then hash (see pipeline/inbox/delivery-key.ts). */
   readonly key: Uint8Array;
   /** JSON object of lower-case names, without credentials and signatures. */
   readonly headers: string;
@@ -90,30 +91,37 @@ export async function insertDeliveries(
   return deliveries.map((delivery) => fresh.has(delivery));
 }
 
-/** How many deliveries wait to be processed; stops counting at `cap`. */
-export async function countPending(db: Pick<Database, 'read'>, cap: number): Promise<number> {
+/** Said in the words of the partial index of what waits, which the engines recognise by its text. */
+const IS_PENDING: Condition = sql<SqlBool>`inbox.status = 'PENDING'`;
+
+/** The oldest delivery that waits, of each integration that has one: an index probe each, however long the backlog is. */
+const FIRST_PENDING = sql`(select min(inbox.id) from inbox where inbox.integration_id = integrations.id and ${IS_PENDING})`;
+
+/** Whether so many deliveries wait to be processed. Counts them only when their numbers are so far apart that it can be. */
+export async function hasPending(db: Pick<Database, 'read'>, count: number): Promise<boolean> {
+  const { rows: spans } = await sql<{ span: number | null }>`
+    select (select max(id) from inbox) - min(first.id) + 1 as span
+    from (select ${FIRST_PENDING} as id from integrations) as first`.execute(db.read);
+  if (Number(spans[0]?.span ?? 0) < count) return false;
   const { rows } = await sql<{ count: number }>`
-    select count(*) as count from (select 1 from inbox where status = 'PENDING' limit ${cap}) as waiting`.execute(
-    db.read,
-  );
-  return Number(rows[0]?.count ?? 0);
+    select count(*) as count from (select 1 from inbox where ${IS_PENDING} limit ${count}) as waiting`.execute(db.read);
+  return Number(rows[0]?.count ?? 0) >= count;
 }
 
 /** When the delivery arrived that waits longest to be processed, in milliseconds; null when none waits. */
 export async function findOldestPending(db: Pick<Database, 'read'>): Promise<number | null> {
-  const oldest = await db.read
-    .selectFrom('inbox')
-    .select(({ fn }) => fn.min('received_at').as('at'))
-    .where('status', '=', 'PENDING')
-    .executeTakeFirst();
-  return oldest?.at ?? null;
+  const { rows } = await sql<{ at: number | null }>`
+    select min(inbox.received_at) as at from inbox where inbox.id in (select ${FIRST_PENDING} from integrations)`.execute(
+    db.read,
+  );
+  return rows[0]?.at ?? null;
 }
 
 /** Integrations that have deliveries to process at this instant. One index probe each, however long the backlog is. */
 export async function findIntegrationsWithWork(db: Pick<Database, 'read'>, now: number): Promise<readonly string[]> {
   const { rows } = await sql<{ id: string }>`
     select integrations.id as id from integrations where exists (
-      select 1 from inbox where inbox.integration_id = integrations.id and inbox.status = 'PENDING'
+      select 1 from inbox where inbox.integration_id = integrations.id and ${IS_PENDING}
         and (inbox.next_attempt_at is null or inbox.next_attempt_at <= ${now}))`.execute(db.read);
   return rows.map(({ id }) => id);
 }
@@ -129,7 +137,7 @@ export async function readDue(
     .selectFrom('inbox')
     .selectAll()
     .where('integration_id', '=', integrationId)
-    .where('status', '=', 'PENDING')
+    .where(IS_PENDING)
     .where((eb) => eb.or([eb('next_attempt_at', 'is', null), eb('next_attempt_at', '<=', now)]))
     .orderBy('id')
     .limit(limit)

@@ -77,17 +77,20 @@ eachEngine('inbox writer', (open) => {
 });
 
 describe('deliveryKey', () => {
-  const minuteOf = (text: string): number => deliveryKey('int_a', Buffer.from(text)).readUInt32BE();
+  const instantOf = (text: string): number => deliveryKey('int_a', Buffer.from(text)).readUIntBE(0, 6);
 
   it.each([
-    ['{"timestamp":"2026-02-04T14:32:59Z"}', Date.UTC(2026, 1, 4, 14, 32) / 60_000],
-    ['{"at":1790000000}', Math.floor(1_790_000_000 / 60)],
-    ['{"at":1790000000123}', Math.floor(1_790_000_000 / 60)],
+    ['{"timestamp":"2026-02-04T14:32Z"}', Date.UTC(2026, 1, 4, 14, 32)],
+    ['{"timestamp":"2026-02-04T14:32:59Z"}', Date.UTC(2026, 1, 4, 14, 32, 59)],
+    ['{"timestamp":"2026-02-04T14:32:59.07Z"}', Date.UTC(2026, 1, 4, 14, 32, 59, 70)],
+    ['{"timestamp":"2026-02-04T14:32:59.1234567Z"}', Date.UTC(2026, 1, 4, 14, 32, 59, 123)],
+    ['{"at":1790000000}', 1_790_000_000_000],
+    ['{"at":1790000000123}', 1_790_000_000_123],
     ['{"id":"12345678901234567890"}', 0],
     ['\u00ff', 0],
     ['', 0],
-  ])('begins with the minute that stands in %s', (text, minute) => {
-    expect(minuteOf(text)).toBe(minute);
+  ])('begins with the instant that stands in %s', (text, instant) => {
+    expect(instantOf(text)).toBe(instant);
   });
 
   it('is the same for the same bytes of an integration, and for nothing else', () => {

@@ -1,9 +1,9 @@
 import type { Database } from '../../storage/database.ts';
-import { countPending } from '../../storage/inbox.ts';
+import { hasPending } from '../../storage/inbox.ts';
 
 /** Deliveries that may wait to be processed: some minutes of work, and a disk that we can still account for. */
 const MAX_BACKLOG = 500_000;
-/** Counting half a million rows takes some 20 ms. */
+/** Counting half a million rows takes some 20 ms; it is done only when there may be so many. */
 const MEASURE_EVERY_MS = 2_000;
 /** Far above what one integration sends, far below what would take the machine from the others for long. */
 const MAX_PER_SECOND = 20_000;
@@ -43,7 +43,7 @@ export function createPressure({
     isMeasuring = true;
     measuredAt = now();
     try {
-      isOver = (await countPending(db, maxBacklog)) >= maxBacklog;
+      isOver = await hasPending(db, maxBacklog);
     } catch {
       // A store that cannot be read will refuse the write as well, and say so.
     } finally {

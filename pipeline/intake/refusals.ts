@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { sql } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database } from '../../storage/database.ts';
+import { IS_DEAD_LETTER } from '../../storage/inbox-dead-letters.ts';
 import { addToCounters } from '../../storage/integration-counters.ts';
 
 /** Kept per integration, the newest: enough to see what is wrong, and no way to fill our disk without a secret. */
@@ -78,9 +79,10 @@ export function createRefusals({ db, logger }: { readonly db: Database; readonly
       });
       for (const integrationId of new Set(kept.map((letter) => letter.integrationId))) {
         await sql`
-          delete from inbox where integration_id = ${integrationId} and status = 'REFUSED' and id <= (
-            select id from inbox where integration_id = ${integrationId} and status = 'REFUSED'
-            order by id desc limit 1 offset ${MAX_REFUSED_LETTERS})`.execute(tx);
+          delete from inbox where integration_id = ${integrationId} and status = 'REFUSED' and ${IS_DEAD_LETTER}
+            and id <= (
+              select id from inbox where integration_id = ${integrationId} and status = 'REFUSED' and ${IS_DEAD_LETTER}
+              order by id desc limit 1 offset ${MAX_REFUSED_LETTERS})`.execute(tx);
       }
     });
     for (const integrationId of counted.keys()) db.doorbell.ring(`integration:${integrationId}`);
