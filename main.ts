@@ -39,6 +39,7 @@ import { loadMasterKey } from './storage/master-key.ts';
 import { openDatabase } from './storage/open-database.ts';
 import { StorageError } from './storage/storage-error.ts';
 import { createVault } from './storage/vault.ts';
+import { watchWrites } from './storage/write-health.ts';
 import { compose } from './subgraphs/compose.ts';
 import { createDirectorySubgraph } from './subgraphs/directory/index.ts';
 import { createEventsSubgraph } from './subgraphs/events/index.ts';
@@ -75,7 +76,8 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const masterKey = loadMasterKey({ value: config.masterKey ?? undefined, dataDirectory: config.dataDir });
   const vault = createVault({ masterKey });
   const cursors = createCursorCodec(masterKey);
-  const db = await openDatabase({ url: config.databaseUrl, logger });
+  const store = watchWrites({ db: await openDatabase({ url: config.databaseUrl, logger }), logger });
+  const { db } = store;
   parts.defer(() => db.close());
   const leases = createLeases({ db, now });
 
@@ -204,7 +206,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
     authenticator: createAuthenticator({ ...config.auth, logger, now }),
     intake,
     syncs,
-    readiness: { database: () => db.head() },
+    readiness: { database: () => store.check() },
     metrics,
     ...(demo === undefined ? {} : { demo }),
     now,

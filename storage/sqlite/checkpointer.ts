@@ -31,6 +31,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let timer: NodeJS.Timeout | undefined;
   let isDirty = false;
   let isBusy = false;
+  let isFailing = false;
 
   const start = (): Worker => {
     const started = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData: { file } });
@@ -38,7 +39,11 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     started.on('message', (message: unknown) => {
       isBusy = false;
       const reply = CheckpointReply.parse(message);
-      if (!reply.ok) logger.warn({ reason: reply.reason }, 'Checkpoint failed');
+      if (reply.ok === isFailing) {
+        isFailing = !reply.ok;
+        if (reply.ok) logger.info('Checkpoints work again');
+        else logger.warn({ reason: reply.reason }, 'Checkpoints fail; the write-ahead log grows meanwhile');
+      }
     });
     started.on('error', (error) => {
       logger.error({ err: error }, 'The checkpoint worker died');

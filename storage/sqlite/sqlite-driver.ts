@@ -3,8 +3,8 @@ import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kys
 import { StorageError } from '../storage-error.ts';
 import type { SqliteConnection } from './sqlite-connection.ts';
 
-/** How long a writer waits for its turn while another process has it, in milliseconds. */
-const BUSY_TIMEOUT_MS = 10_000;
+/** How long a writer waits for its turn while another process has it, in milliseconds: senders of webhooks wait for 10 s. */
+const BUSY_TIMEOUT_MS = 5_000;
 const BUSY_RETRY_MS = 5;
 
 /** What Kysely sees of the handle for the length of one transaction. */

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deliver, eventually, healthEvent, query, sign, SimulatedDevices } from '../e2e/rig.ts';
+import { breakDisk, type Injection } from './fault.ts';
+import { type SandboxProcess, sandboxFolder, startSandboxProcess } from './sandbox-process.ts';
+
+// The product as a process whose disk fails under it. The kernel is made to answer as a full or broken disk would.
+
+type Integration = SandboxProcess['credentials']['integrations'][number];
+
+const folder = sandboxFolder();
+let product: SandboxProcess;
+let integration: Integration;
+let device: Parameters<typeof healthEvent>[0];
+
+beforeAll(async () => {
+  product = await startSandboxProcess(folder.dir);
+  const [first] = product.credentials.integrations;
+  if (first === undefined) throw new Error('no integration');
+  integration = first;
+  const devices = SimulatedDevices.parse(await (await fetch(`${first.simulatorUrl}/_sim/devices`)).json());
+  const [some] = devices;
+  if (some === undefined) throw new Error('no device');
+  device = some;
+});
+
+afterAll(async () => {
+  await product?.kill();
+  folder.remove();
+});
+
+async function readiness(): Promise<number> {
+  return (await fetch(`${product.url}/readyz`)).status;
+}
+
+async function send(body: string): Promise<{ status: number; retryAfter: string | null; answer: unknown }> {
+  const response = await fetch(integration.webhookUrl ?? '', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...sign(integration, body) },
+    body,
+  });
+  return { status: response.status, retryAfter: response.headers.get('retry-after'), answer: await response.json() };
+}
+
+async function loggedIds(): Promise<string[]> {
+  const { data } = await query(product, '{ events(first: 200) { nodes { vendorEventId } } }');
+  return data.events.nodes.map((node: { vendorEventId: string }) => node.vendorEventId);
+}
+
+/**
+ * What every one of these faults must look like from outside, and that it passes.
+ *
+ * @returns what the log has of the two events that it sent
+ */
+async function survive(fault: () => Promise<() => Promise<void>>): Promise<string[]> {
+  const [before, during] = [randomUUID(), randomUUID()];
+  await eventually(async () => ((await readiness()) === 200 ? true : undefined), 'the store is well');
+  expect(await deliver(integration, healthEvent(device, 'offline', new Date(), before))).toMatchObject({ status: 202 });
+  await eventually(async () => ((await loggedIds()).includes(before) ? true : undefined), 'it is in the log');
+
+  const body = healthEvent(device, 'online', new Date(), during);
+  const mend = await fault();
+  try {
+    const refused = await send(body);
+    expect(refused).toMatchObject({ status: 503, answer: { accepted: false, error: { code: 'UNAVAILABLE' } } });
+    expect(Number(refused.retryAfter)).toBeGreaterThan(0);
+    expect(await readiness()).toBe(503);
+    // What is there can be read all the same.
+    expect(await loggedIds()).toContain(before);
+  } finally {
+    await mend();
+  }
+  await eventually(async () => ((await readiness()) === 200 ? true : undefined), 'the store is well again');
+  // Not a duplicate: what was refused was not kept.
+  expect(await send(body)).toMatchObject({ status: 202, answer: { accepted: true } });
+  await eventually(async () => ((await loggedIds()).includes(during) ? true : undefined), 'it is in the log');
+  expect(product.child.exitCode).toBeNull();
+  return (await loggedIds()).filter((id) => id === before || id === during);
+}
+
+describe('the product on a disk', () => {
+  it.each<[string, Injection]>([
+    ['that is full', 'pwrite64:error=ENOSPC'],
+    ['that cannot be written', 'pwrite64:error=EIO'],
+    ['that became read-only', 'pwrite64:error=EROFS'],
+    ['that cannot be synced', 'fsync,fdatasync:error=EIO'],
+  ])('%s acknowledges nothing, says so, and recovers by itself', async (_, injection) => {
+    const files = [product.databaseFile, `${product.databaseFile}-wal`];
+    expect(await survive(() => breakDisk(product.child.pid ?? 0, files, injection))).toHaveLength(2);
+  });
+
+  it('whose store another process holds for too long acknowledges nothing, says so, and recovers by itself', async () => {
+    const other = new DatabaseSync(product.databaseFile);
+    try {
+      const logged = await survive(async () => {
+        other.exec('begin immediate');
+        return async () => other.exec('rollback');
+      });
+      expect(logged).toHaveLength(2);
+    } finally {
+      other.close();
+    }
+  });
+
+  it('tells of a fault when it begins and when it ends, not in between', () => {
+    const count = (text: string) => product.output().split(text).length - 1;
+    expect(count('The database cannot be written')).toBeLessThanOrEqual(5);
+    expect(count('Checkpoints fail')).toBeLessThanOrEqual(5);
+  });
+});
