@@ -2,6 +2,7 @@ import type { ZodType } from 'zod';
 import type { Logger } from 'pino';
 import type { SignatureProfile } from '../schema/words.ts';
 import type { Adapter } from './adapter.ts';
+import type { EventTable } from './event-table.ts';
 import type { DecodeContext, EventDraft, InboundMessage, InventoryDelivery } from './model.ts';
 import type { HttpClientFactory } from './http/http-client.ts';
 import type { SimulatorModule } from './simulator.ts';
@@ -84,6 +85,8 @@ export interface Vendor<Settings = unknown> {
   readonly credentialKinds: readonly Credentials['kind'][];
   readonly signatureProfiles: readonly SignatureProfile[];
   readonly ingest: IngestTraits;
+  /** What the vendor's codes are here, as data: shown in the catalogue beside our types. */
+  readonly eventTable: EventTable;
   createAdapter(options: AdapterOptions<Settings>): Adapter;
   /** Pure. @throws DecodeError */
   decode(message: InboundMessage, context: DecodeContext): readonly EventDraft[];

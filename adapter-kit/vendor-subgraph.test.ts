@@ -8,6 +8,7 @@ import { z } from 'zod';
 import type { Principal, Scope } from '../schema/principal.ts';
 import { AdapterError, type AdapterErrorCode } from './adapter-error.ts';
 import { defineVendor, type Vendor } from './define-vendor.ts';
+import { defineEventTable } from './event-table.ts';
 import type { LiveDevice } from './model.ts';
 import type { VendorHost } from './vendor-host.ts';
 import { createVendorSubgraph } from './vendor-subgraph.ts';
@@ -47,6 +48,7 @@ function acme(over: Partial<Vendor> = {}): Vendor {
     createAdapter: () => {
       throw new Error('not asked here');
     },
+    eventTable: defineEventTable(1, []),
     decode: () => [],
     resolvers: { AcmeDevice: { shout: (parent: { readonly name: string }) => parent.name.toUpperCase() } },
     simulator: () => Promise.reject(new Error('not asked here')),

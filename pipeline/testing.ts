@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { z } from 'zod';
 import { DecodeError } from '../adapter-kit/adapter-error.ts';
 import { defineVendor, type Vendor } from '../adapter-kit/define-vendor.ts';
+import { defineEventTable } from '../adapter-kit/event-table.ts';
 import type { EventDraft } from '../adapter-kit/model.ts';
 import { DEVICE_STATES, EVENT_FAMILIES, type SignatureProfile } from '../schema/words.ts';
 import type { Database } from '../storage/database.ts';
@@ -107,6 +108,7 @@ export const acme: Vendor = defineVendor({
   createAdapter: () => {
     throw new TypeError('this vendor has no adapter');
   },
+  eventTable: defineEventTable(1, []),
   decode: (message) => parseWire(message.body).events.map(draftOf),
   simulator: () => Promise.reject(new TypeError('this vendor has no simulator')),
 });

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findEventType } from '../../schema/catalogue/event-types.ts';
 import { DEVICE_STATES, EVENT_FAMILIES, SEVERITIES } from '../../schema/words.ts';
 import { AdapterError, DecodeError } from '../adapter-error.ts';
 import type { Vendor } from '../define-vendor.ts';
@@ -61,6 +62,7 @@ function expectWellFormed(draft: EventDraft): void {
   expect(EVENT_FAMILIES).toContain(draft.family);
   expect(SEVERITIES).toContain(draft.severity);
   expect(draft.type).toMatch(/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/);
+  expect(findEventType(draft.type)?.family, `the catalogue's family of ${draft.type}`).toBe(draft.family);
   expect(draft.occurredAt.getTime()).not.toBeNaN();
   expect(draft.summary.trim()).not.toBe('');
   for (const id of [draft.vendorEventId, draft.nativeOrgId, draft.nativeSiteId, draft.nativeDeviceId])

@@ -12,6 +12,7 @@ import type {
 } from '../../adapter-kit/adapter.ts';
 import { commonSettings } from '../../adapter-kit/common-settings.ts';
 import { defineVendor, type IngestTraits, type Vendor } from '../../adapter-kit/define-vendor.ts';
+import { defineEventTable } from '../../adapter-kit/event-table.ts';
 import type { DeviceDraft, DevicePage, DeviceRef, LiveDevice, SiteDraft } from '../../adapter-kit/model.ts';
 import type { HttpClientFactory } from '../../adapter-kit/http/http-client.ts';
 import type { Principal, Scope } from '../../schema/principal.ts';
@@ -219,6 +220,7 @@ export function fakeVendor(platform: FakePlatform, ingest: Partial<IngestTraits>
       pollIntervalMs: 60_000,
       ...ingest,
     },
+    eventTable: defineEventTable(1, []),
     createAdapter: (): Adapter => {
       platform.opened += 1;
       return {

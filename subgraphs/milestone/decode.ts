@@ -3,10 +3,10 @@ import { z } from 'zod';
 import { DecodeError } from '../../adapter-kit/adapter-error.ts';
 import { JsonGuardError, parseJson } from '../../adapter-kit/json-guard.ts';
 import type { DecodeContext, EventDetails, EventDraft, InboundMessage, StatusClaim } from '../../adapter-kit/model.ts';
-import type { Severity } from '../../schema/words.ts';
 import {
   builtInName,
   communicationMeaning,
+  communicationSeverity,
   communicationWord,
   DEVICE_KINDS,
   type EventRule,
@@ -212,7 +212,7 @@ function healthOf(happening: Happening, word: string): EventDraft {
     family: 'HEALTH',
     type: `health.${claim.state.toLowerCase()}`,
     vendorCode: happening.name ?? happening.typeId,
-    severity: severityOf(claim.state, word),
+    severity: communicationSeverity(claim.state, word),
     occurredAt: happening.at,
     nativeOrgId: null,
     nativeSiteId: null,
@@ -223,10 +223,6 @@ function healthOf(happening: Happening, word: string): EventDraft {
     details: {},
     raw: happening.raw,
   };
-}
-
-function severityOf(state: StatusClaim['state'], word: string): Severity {
-  return state === 'OFFLINE' && word.toLowerCase() !== 'stopped' ? 'WARNING' : 'NOTICE';
 }
 
 function phraseOf({ state, reason }: StatusClaim): string {

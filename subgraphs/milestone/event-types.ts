@@ -119,6 +119,11 @@ export function communicationMeaning(word: string): CommunicationMeaning {
   return COMMUNICATION_MEANINGS.get(word.trim().toLowerCase()) ?? { state: 'UNKNOWN', reason: null };
 }
 
+/** How urgent a communication state is: what was stopped on purpose is no failure. */
+export function communicationSeverity(state: DeviceState, word: string): Severity {
+  return state === 'OFFLINE' && word.toLowerCase() !== 'stopped' ? 'WARNING' : 'NOTICE';
+}
+
 /** By folded name. RecordingStopped is the rest position of motion-triggered recording, and so no fault. */
 const RULES: ReadonlyMap<string, EventRule> = new Map(
   Object.entries({
@@ -153,22 +158,24 @@ const RULES: ReadonlyMap<string, EventRule> = new Map(
 );
 
 /** System monitor: `<what> <level>`. Its levels can be months old, so they are trouble with a time and never a state. */
-const MONITORED: ReadonlyMap<string, { readonly phrase: string; readonly fault: string; readonly isVideo?: true }> =
-  new Map(
-    Object.entries({
-      cpuusage: { phrase: 'processor load', fault: 'cpu' },
-      memoryusage: { phrase: 'memory use', fault: 'memory' },
-      gpumemory: { phrase: 'graphics memory', fault: 'gpu' },
-      gpurendering: { phrase: 'graphics rendering', fault: 'gpu' },
-      gpudecoding: { phrase: 'graphics decoding', fault: 'gpu' },
-      serviceavailable: { phrase: 'service', fault: 'service' },
-      usedspace: { phrase: 'used space', fault: 'storage_low', isVideo: true },
-      freespace: { phrase: 'free space', fault: 'storage_low', isVideo: true },
-      retentiontime: { phrase: 'retention time', fault: 'retention_short', isVideo: true },
-      recordingfps: { phrase: 'recording frame rate', fault: 'frame_rate', isVideo: true },
-      livefps: { phrase: 'live frame rate', fault: 'frame_rate', isVideo: true },
-    }),
-  );
+const MONITORED: ReadonlyMap<
+  string,
+  { readonly name: string; readonly phrase: string; readonly fault: string; readonly isVideo?: true }
+> = new Map(
+  [
+    { name: 'CPU Usage', phrase: 'processor load', fault: 'cpu' },
+    { name: 'Memory Usage', phrase: 'memory use', fault: 'memory' },
+    { name: 'GPU Memory', phrase: 'graphics memory', fault: 'gpu' },
+    { name: 'GPU Rendering', phrase: 'graphics rendering', fault: 'gpu' },
+    { name: 'GPU Decoding', phrase: 'graphics decoding', fault: 'gpu' },
+    { name: 'Service Available', phrase: 'service', fault: 'service' },
+    { name: 'Used Space', phrase: 'used space', fault: 'storage_low', isVideo: true as const },
+    { name: 'Free Space', phrase: 'free space', fault: 'storage_low', isVideo: true as const },
+    { name: 'Retention Time', phrase: 'retention time', fault: 'retention_short', isVideo: true as const },
+    { name: 'Recording FPS', phrase: 'recording frame rate', fault: 'frame_rate', isVideo: true as const },
+    { name: 'Live FPS', phrase: 'live frame rate', fault: 'frame_rate', isVideo: true as const },
+  ].map((monitored) => [foldName(monitored.name), monitored]),
+);
 
 const LEVELS: readonly (readonly [ending: string, severity: Severity])[] = [
   ['critical', 'CRITICAL'],
@@ -176,6 +183,11 @@ const LEVELS: readonly (readonly [ending: string, severity: Severity])[] = [
   ['normal', 'NOTICE'],
   ['undefined', 'INFO'],
 ];
+
+/** Names of all event types of the system monitor that the table knows. */
+export const MONITOR_NAMES: readonly string[] = [...MONITORED.values()].flatMap(({ name }) =>
+  ['Critical', 'Warning', 'Normal', 'Undefined'].map((level) => `${name} ${level}`),
+);
 
 function monitorRule(folded: string): EventRule | null {
   const level = LEVELS.find(([ending]) => folded.endsWith(ending));

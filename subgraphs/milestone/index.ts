@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createMilestoneAdapter } from './adapter.ts';
 import { decode } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { MilestoneSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -24,6 +25,7 @@ export const milestone = defineVendor<MilestoneSettings>({
     pollIntervalMs: 5 * MINUTE_MS,
   },
   createAdapter: createMilestoneAdapter,
+  eventTable,
   decode,
   simulator: () => import('./simulator.ts'),
 });

@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createOnPremAdapter } from './adapter.ts';
 import { decode, decodeInventory } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { OnPremSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -26,6 +27,7 @@ export const onPrem = defineVendor<OnPremSettings>({
     pollIntervalMs: 60 * MINUTE_MS,
   },
   createAdapter: createOnPremAdapter,
+  eventTable,
   decode,
   decodeInventory,
   simulator: () => import('./simulator.ts'),

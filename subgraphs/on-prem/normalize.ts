@@ -1,10 +1,9 @@
 // Pure: the contract's records to ours.
 import type { DeviceDraft, EventDraft, StatusClaim } from '../../adapter-kit/model.ts';
 import type { ContractDevice } from '../../schema/contract/records.ts';
-import type { DeviceState, Severity } from '../../schema/words.ts';
 import type { OnPremSettings } from './settings.ts';
 import type { WireEvent } from './wire.ts';
-import { CAPABILITIES, foldWord, STATUS_WORDS, TYPE_WORDS } from './words.ts';
+import { CAPABILITIES, foldWord, STATUS_WORDS, TOLD, TYPE_WORDS } from './words.ts';
 
 function own<T>(words: Readonly<Record<string, T>>, word: string): T | undefined {
   return Object.hasOwn(words, word) ? words[word] : undefined;
@@ -60,13 +59,6 @@ export function normalizeDevice(device: ContractDevice, settings: OnPremSettings
     tags: device.tags ?? [],
   };
 }
-
-const TOLD: Readonly<Record<DeviceState, { readonly severity: Severity; readonly words: string }>> = {
-  ONLINE: { severity: 'NOTICE', words: 'is online' },
-  OFFLINE: { severity: 'WARNING', words: 'is offline' },
-  DEGRADED: { severity: 'WARNING', words: 'has a fault' },
-  UNKNOWN: { severity: 'NOTICE', words: 'is in an unknown state' },
-};
 
 /** @returns null for what is no health event of a device */
 export function normalizeEvent({ event, raw }: WireEvent, settings: OnPremSettings): EventDraft | null {

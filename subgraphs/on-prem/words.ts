@@ -1,6 +1,6 @@
 // Words of adapters on site: which mean which of ours. Data; settings of an integration come before it.
 // @see convergint/on-prem-to-cloud, README of 2026: sample inventory and health event of the adapter on site
-import type { DeviceCapability, DeviceState, DeviceType } from '../../schema/words.ts';
+import type { DeviceCapability, DeviceState, DeviceType, Severity } from '../../schema/words.ts';
 
 /** Words differ in case and in what joins their parts. */
 export function foldWord(word: string): string {
@@ -51,3 +51,11 @@ export const STATUS_WORDS: ReadonlyMap<string, DeviceState> = new Map<string, De
 
 /** The contract on site has one family of events. */
 export const CAPABILITIES: readonly DeviceCapability[] = ['EMITS_HEALTH'];
+
+/** How a state is told. */
+export const TOLD: Readonly<Record<DeviceState, { readonly severity: Severity; readonly words: string }>> = {
+  ONLINE: { severity: 'NOTICE', words: 'is online' },
+  OFFLINE: { severity: 'WARNING', words: 'is offline' },
+  DEGRADED: { severity: 'WARNING', words: 'has a fault' },
+  UNKNOWN: { severity: 'NOTICE', words: 'is in an unknown state' },
+};

@@ -156,6 +156,9 @@ const RULES = {
 
 type RuleName = keyof typeof RULES;
 
+/** Every type that the rules can make. */
+export const RULE_TYPES: readonly string[] = [...new Set(Object.values(RULES).map(({ type }) => type))];
+
 /** Types of ours that an operator may give to a code; each once, the first rule of a type stands for it. */
 export const OVERRIDE_TYPES = [
   'health.offline',

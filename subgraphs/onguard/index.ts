@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createOnGuardAdapter } from './adapter.ts';
 import { decode } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { OnGuardSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -25,6 +26,7 @@ export const onGuard = defineVendor<OnGuardSettings>({
     pollIntervalMs: 15 * MINUTE_MS,
   },
   createAdapter: (options) => createOnGuardAdapter(options),
+  eventTable,
   decode,
   simulator: () => import('./simulator.ts'),
 });

@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createReconeyezAdapter } from './adapter.ts';
 import { decode } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { ReconeyezSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -32,6 +33,7 @@ export const reconeyez = defineVendor<ReconeyezSettings>({
     maxDeliveryBytes: 8 * 1_024 * 1_024,
   },
   createAdapter: createReconeyezAdapter,
+  eventTable,
   decode,
   simulator: () => import('./simulator.ts'),
 });

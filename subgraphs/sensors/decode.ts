@@ -8,18 +8,25 @@ import { readPushed } from './push.ts';
 import { readMessage } from './read.ts';
 import { type KnownDevice, keyOf, type Reading } from './reading.ts';
 import { SensorsSettings } from './settings.ts';
-import { ACCESS_RULES, ALARM_RULES, type EventRule, OTHER_ALARM, POS_RULES, STATE_RULES } from './words.ts';
+import {
+  ACCESS_RULES,
+  ALARM_RULES,
+  type EventRule,
+  OTHER_ACCESS,
+  OTHER_ALARM,
+  OTHER_POS,
+  POS_RULES,
+  PRESENCE_RULES,
+  REPORT,
+  type SensorKind,
+  STATE_RULES,
+  VALUE,
+} from './words.ts';
 
 const STATES: ReadonlyMap<string, DeviceState> = new Map([
   ['online', 'ONLINE'],
   ['offline', 'OFFLINE'],
 ]);
-const PHRASES: Readonly<Record<DeviceState, string>> = {
-  ONLINE: 'is online',
-  OFFLINE: 'went offline',
-  DEGRADED: 'works with a fault',
-  UNKNOWN: 'is in an unknown state',
-};
 const MAX_SUMMARY = 200;
 
 /** Parsing settings costs more than a message: the same object is parsed once. */
@@ -71,12 +78,12 @@ function lifeSign({ device }: Envelope, readings: readonly Reading[], at: Date):
   const telemetry = readings.find((reading) => reading.telemetry !== undefined)?.telemetry;
   return {
     ...common(device, null, at),
-    family: 'SUPERVISION',
-    type: 'supervision.report',
+    family: REPORT.family,
+    type: REPORT.type,
     vendorCode: null,
-    severity: 'INFO',
+    severity: REPORT.severity,
     claim: null,
-    summary: `${device.name} reported`.slice(0, MAX_SUMMARY),
+    summary: `${device.name} ${REPORT.phrase}`.slice(0, MAX_SUMMARY),
     details: {},
     telemetry: telemetry ?? null,
     raw: readings[0]?.metadata ?? null,
@@ -104,7 +111,7 @@ function draftOf(reading: Reading, device: KnownDevice, receivedAt: Date): Event
     raw: reading.metadata,
   };
   if (reading.signal === 'presence') return { ...base, ...presenceOf(reading, device) };
-  const rule = ruleOf(reading, device);
+  const rule = ruleOf(reading, device.kind);
   const point = reading.point === 'device' ? '' : ` (${reading.point})`;
   return {
     ...base,
@@ -119,6 +126,7 @@ function draftOf(reading: Reading, device: KnownDevice, receivedAt: Date): Event
 
 function presenceOf(reading: Reading, device: KnownDevice) {
   const state = STATES.get(reading.value) ?? 'UNKNOWN';
+  const rule = ruleOf(reading, device.kind);
   const isDerived = reading.point === 'parent' && state !== 'ONLINE';
   const claim: StatusClaim = {
     state,
@@ -129,12 +137,12 @@ function presenceOf(reading: Reading, device: KnownDevice) {
     ...(state === 'ONLINE' ? { keepsDegraded: ['POWER'] as const } : {}),
   };
   return {
-    family: 'HEALTH' as const,
-    type: `health.${state.toLowerCase()}`,
-    severity: state === 'OFFLINE' ? ('WARNING' as const) : ('NOTICE' as const),
+    family: rule.family,
+    type: rule.type,
+    severity: rule.severity,
     claim,
     isLifeSign: state === 'ONLINE' && reading.point === 'device',
-    summary: `${device.name} ${PHRASES[state]}`.slice(0, MAX_SUMMARY),
+    summary: `${device.name} ${rule.phrase}`.slice(0, MAX_SUMMARY),
     details: { detail: reading.metadata },
   };
 }
@@ -150,29 +158,22 @@ function claimOf(reading: Reading): StatusClaim | null {
   };
 }
 
-function ruleOf(reading: Reading, { kind }: KnownDevice): EventRule {
+/** What a reading of a sensor of this kind is. */
+export function ruleOf(reading: Pick<Reading, 'signal' | 'value'>, kind: SensorKind | null): EventRule {
   const side = reading.value === 'clear' ? 'clear' : 'active';
   switch (reading.signal) {
     case 'alarm':
       return (kind === null ? OTHER_ALARM : ALARM_RULES[kind])[side];
     case 'access':
-      return (
-        ACCESS_RULES.get(reading.value) ?? {
-          type: 'access.other',
-          family: 'ACCESS',
-          severity: 'INFO',
-          phrase: 'reports something at a door',
-        }
-      );
+      return ACCESS_RULES.get(reading.value) ?? OTHER_ACCESS;
     case 'pos':
-      return (
-        POS_RULES.get(reading.value) ?? { type: 'sensor.pos', family: 'SENSOR', severity: 'INFO', phrase: 'reports' }
-      );
+      return POS_RULES.get(reading.value) ?? OTHER_POS;
     case 'detection':
       return ALARM_RULES.ai[reading.value === 'ended' || reading.value === 'clear' ? 'clear' : 'active'];
     case 'presence':
+      return PRESENCE_RULES[reading.value === 'online' || reading.value === 'offline' ? reading.value : 'unknown'];
     case 'value':
-      return { type: 'sensor.reading', family: 'SENSOR', severity: 'INFO', phrase: 'reports a value' };
+      return VALUE;
     case 'trouble':
     case 'supervisory':
     case 'tamper':

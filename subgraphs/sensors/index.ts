@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createSensorsAdapter } from './adapter.ts';
 import { decode } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { SensorsSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -23,6 +24,7 @@ export const sensors = defineVendor<SensorsSettings>({
     pollIntervalMs: MINUTE_MS,
   },
   createAdapter: createSensorsAdapter,
+  eventTable,
   decode,
   simulator: () => import('./simulator.ts'),
 });

@@ -212,3 +212,30 @@ export const POS_RULES: ReadonlyMap<string, EventRule> = new Map([
   ['refund', sensor('sensor.pos_refund', 'WARNING', 'paid a refund')],
   ['no_sale', sensor('sensor.pos_no_sale', 'WARNING', 'was opened without a sale')],
 ]);
+
+export const OTHER_ACCESS: EventRule = {
+  type: 'access.other',
+  family: 'ACCESS',
+  severity: 'INFO',
+  phrase: 'reports something at a door',
+};
+export const OTHER_POS: EventRule = sensor('sensor.pos', 'INFO', 'reports');
+export const VALUE: EventRule = sensor('sensor.reading', 'INFO', 'reports a value');
+/** A message that says nothing new proves life. */
+export const REPORT: EventRule = {
+  type: 'supervision.report',
+  family: 'SUPERVISION',
+  severity: 'INFO',
+  phrase: 'reported',
+};
+
+function presence(type: string, severity: Severity, phrase: string): EventRule {
+  return { type, family: 'HEALTH', severity, phrase };
+}
+
+/** By the value of a `presence` reading. */
+export const PRESENCE_RULES: Readonly<Record<'online' | 'offline' | 'unknown', EventRule>> = {
+  online: presence('health.online', 'NOTICE', 'is online'),
+  offline: presence('health.offline', 'WARNING', 'went offline'),
+  unknown: presence('health.unknown', 'NOTICE', 'is in an unknown state'),
+};

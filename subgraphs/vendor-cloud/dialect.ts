@@ -3,7 +3,7 @@ import { type AliasReader, createAliasReader } from '../../schema/contract/alias
 import { isUuid } from '../../schema/contract/fields.ts';
 import type { DeviceState, DeviceType, EventFamily } from '../../schema/words.ts';
 import { type ImportedCatalogue, importCatalogue } from './event-catalogue.ts';
-import { EVENT_RULES, type EventRule, FAMILY_FALLBACKS, FAMILY_WORDS } from './event-rules.ts';
+import { EVENT_RULES, type EventRule, FAMILY_FALLBACKS, FAMILY_WORDS, RULE_BY_STATE } from './event-rules.ts';
 import { VendorCloudSettings } from './settings.ts';
 import { foldWord, LIFE_SIGN_WORDS, STATUS_WORDS, TYPE_WORDS } from './words.ts';
 
@@ -38,9 +38,6 @@ function withWords<T>(own: Readonly<Record<string, T>>, table: ReadonlyMap<strin
 }
 
 const byType = new Map([...EVENT_RULES, ...Object.values(FAMILY_FALLBACKS)].map((rule) => [rule.type, rule]));
-const healthByState = new Map(
-  EVENT_RULES.filter(({ family }) => family === 'HEALTH').map((rule) => [rule.state, rule]),
-);
 
 function split(list: string | undefined): readonly string[] {
   return (list ?? '').split(' ').filter((word) => word !== '');
@@ -63,7 +60,7 @@ const byName = new Map(
 /** Rules that say no more than a family, or that nobody knows. */
 const vague: ReadonlySet<EventRule | undefined> = new Set([
   ...Object.values(FAMILY_FALLBACKS),
-  healthByState.get('UNKNOWN'),
+  RULE_BY_STATE.get('UNKNOWN'),
 ]);
 
 /** Words that only say that it has begun. */
@@ -86,7 +83,7 @@ function createDialect(settings: VendorCloudSettings): Dialect {
   function healthRule(name: string): EventRule | null {
     const word = name.slice(name.lastIndexOf('_') + 1);
     const state = ['online', 'offline', 'degraded'].includes(word) ? stateOf(word) : null;
-    return state === null ? null : (healthByState.get(state) ?? null);
+    return state === null ? null : (RULE_BY_STATE.get(state) ?? null);
   }
 
   function tableRule(name: string, word: string): EventRule | null {
@@ -94,7 +91,7 @@ function createDialect(settings: VendorCloudSettings): Dialect {
     if (family === undefined) return byName.get(name) ?? healthRule(name);
     if (family === 'HEALTH') {
       if (LIFE_SIGN_WORDS.has(word)) return byType.get('supervision.last_seen') ?? null;
-      return healthByState.get((word === '' ? null : stateOf(word)) ?? 'UNKNOWN') ?? null;
+      return RULE_BY_STATE.get((word === '' ? null : stateOf(word)) ?? 'UNKNOWN') ?? null;
     }
     if (family === 'SUPERVISION') return byType.get('supervision.last_seen') ?? null;
     // `trouble` and `tamper` are families to some vendors and words to others.

@@ -195,6 +195,11 @@ export const FAMILY_FALLBACKS: Readonly<Partial<Record<EventFamily, EventRule>>>
   SENSOR: { type: 'sensor.other', family: 'SENSOR', severity: 'INFO', phrase: 'reports an event', words: '' },
 };
 
+/** What a state is told as. */
+export const RULE_BY_STATE: ReadonlyMap<DeviceState | undefined, EventRule> = new Map(
+  EVENT_RULES.filter(({ family }) => family === 'HEALTH').map((rule) => [rule.state, rule]),
+);
+
 function health(type: string, severity: Severity, phrase: string, state: DeviceState, names: string): EventRule {
   // The words are those of the status table: states are looked up there.
   return {

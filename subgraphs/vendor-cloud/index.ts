@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createVendorCloudAdapter } from './adapter.ts';
 import { decode } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { VendorCloudSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -23,6 +24,7 @@ export const vendorCloud = defineVendor<VendorCloudSettings>({
     pollIntervalMs: MINUTE_MS,
   },
   createAdapter: createVendorCloudAdapter,
+  eventTable,
   decode,
   simulator: () => import('./simulator.ts'),
 });

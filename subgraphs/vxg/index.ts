@@ -1,6 +1,7 @@
 import { defineVendor } from '../../adapter-kit/define-vendor.ts';
 import { createVxgAdapter } from './adapter.ts';
 import { decode } from './decode.ts';
+import { eventTable } from './event-mappings.ts';
 import { VxgSettings } from './settings.ts';
 
 const MINUTE_MS = 60_000;
@@ -24,6 +25,7 @@ export const vxg = defineVendor<VxgSettings>({
     pollIntervalMs: MINUTE_MS / 2,
   },
   createAdapter: createVxgAdapter,
+  eventTable,
   decode,
   simulator: () => import('./simulator.ts'),
 });

@@ -1,16 +1,9 @@
 import { DecodeError } from '../../../adapter-kit/adapter-error.ts';
 import { JsonGuardError, parseJson } from '../../../adapter-kit/json-guard.ts';
 import type { EventDraft, InboundMessage } from '../../../adapter-kit/model.ts';
-import type { DeviceState, Severity } from '../../../schema/words.ts';
+import { SEVERITY } from './event-mappings.ts';
 import { normalizeState } from './normalize.ts';
 import { AcmeVmsStateChanged } from './wire.ts';
-
-const SEVERITY: Readonly<Record<DeviceState, Severity>> = {
-  OFFLINE: 'WARNING',
-  DEGRADED: 'WARNING',
-  UNKNOWN: 'INFO',
-  ONLINE: 'NOTICE',
-};
 
 /** One webhook of Acme VMS, one event. Pure. @throws DecodeError */
 export function decode(message: InboundMessage): readonly EventDraft[] {

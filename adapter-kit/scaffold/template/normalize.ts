@@ -9,7 +9,8 @@ const TYPES = new Map<string, DeviceType>([
   ['recorder', 'RECORDER'],
 ]);
 
-const STATES = new Map<string, DeviceState>([
+/** The platform's own words. */
+export const STATES = new Map<string, DeviceState>([
   ['up', 'ONLINE'],
   ['down', 'OFFLINE'],
   ['fault', 'DEGRADED'],

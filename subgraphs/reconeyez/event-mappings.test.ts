@@ -1,0 +1,45 @@
+import { describe, expect, it } from 'vitest';
+import { decode } from './decode.ts';
+import { eventTable, vendorEventsOf } from './event-mappings.ts';
+import { EVENT_NAMES, EVENT_TABLE } from './event-table.ts';
+
+function decoded(code: string) {
+  const body = {
+    event_type: code,
+    observed_at: '2026-02-04T14:32:00Z',
+    device_info: { guid: '7d9f6c1e-4b0a-4f7e-9c55-2f1f0a3f7b11', area: 'Yard' },
+  };
+  const message = {
+    body: Buffer.from(JSON.stringify(body)),
+    headers: {},
+    source: 'WEBHOOK',
+    receivedAt: new Date('2026-02-04T14:32:01Z'),
+  } as const;
+  return decode(message, { settings: {}, onlySite: null, profile: null })[0];
+}
+
+describe('the table of events', () => {
+  it.each(eventTable.rows.map((row) => [row.code, row] as const))('%s is what its deliveries become', (code, row) => {
+    const { type, family, severity } = row;
+    expect(decoded(code)).toMatchObject({ type, family, severity, vendorCode: code });
+  });
+
+  it.each(EVENT_NAMES)('leads from %s to our type and back, by name and code', (name) => {
+    const { code, type } = EVENT_TABLE[name];
+    expect(eventTable.typeOf(name)).toBe(type);
+    expect(vendorEventsOf(type)).toContainEqual({ name, code });
+    expect(eventTable.codesOf(type)).toContain(name);
+    if (code === null) return;
+    expect(eventTable.typeOf(code)).toBe(type);
+    expect(eventTable.codesOf(type)).toContain(code);
+  });
+
+  it('leads back to every event of a type, and to none of another', () => {
+    expect(vendorEventsOf('alarm.intrusion')).toEqual([
+      { name: 'PersonDetected', code: 'BA' },
+      { name: 'VehicleDetected', code: 'BA' },
+      { name: 'MovementDetected', code: 'BA' },
+    ]);
+    expect(vendorEventsOf('access.granted')).toEqual([]);
+  });
+});
