@@ -61,10 +61,18 @@ export function parseJson(body: Uint8Array, options: JsonGuardOptions = {}): unk
   const hasLongNumbers = scan(text, options);
   try {
     return hasLongNumbers ? JSON.parse(text, keepLongIntegers) : JSON.parse(text);
-  } catch {
+  } catch (error) {
     // V8's own message quotes the text around the fault: that is the payload, so it is no cause of ours.
-    throw new JsonGuardError('NOT_JSON', `the ${body.length} bytes are not JSON`);
+    throw new JsonGuardError('NOT_JSON', `the ${body.length} bytes are not JSON${placeIn(error)}`);
   }
+}
+
+/** Where V8 says that reading stopped, which it does for texts that are not short. */
+function placeIn(error: unknown): string {
+  const message = error instanceof SyntaxError ? error.message : '';
+  if (message.startsWith('Unexpected end')) return ': they end too early';
+  const [, position] = /at position (\d{1,10})/.exec(message) ?? [];
+  return position === undefined ? '' : `, from character ${position} on`;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

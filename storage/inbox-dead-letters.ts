@@ -61,6 +61,8 @@ const LETTER_COLUMNS = [
   'inbox.stage',
   'inbox.reason',
   'inbox.settled_at',
+  'inbox.diagnosis',
+  'inbox.replays',
 ] as const;
 
 function letters(db: Pick<Database, 'read'>, access: AccessScope, selection: DeadLetterSelection) {
@@ -136,7 +138,13 @@ export async function reviveDeadLetters(tx: Tx, ids: readonly number[]): Promise
   if (ids.length === 0) return;
   await tx
     .updateTable('inbox')
-    .set({ status: 'PENDING', attempts: 0, next_attempt_at: null, settled_at: null })
+    .set({
+      status: 'PENDING',
+      attempts: 0,
+      next_attempt_at: null,
+      settled_at: null,
+      replays: sql<number>`replays + 1`,
+    })
     .where('id', 'in', ids)
     .where('status', '=', 'DEAD')
     .execute();

@@ -1,4 +1,3 @@
-import type { DeadLetterStage } from '../../schema/words.ts';
 import type { Database } from '../../storage/database.ts';
 import {
   type DeadLetterRow,
@@ -59,32 +58,4 @@ export function createDeadLetters({
       return { replayed, stillFailing };
     },
   };
-}
-
-const DIAGNOSES: Readonly<Record<DeadLetterStage, readonly string[]>> = {
-  SIGNATURE: [
-    'Compare the signing secret at the platform with the one of this integration; rotateWebhookSecret makes a new one.',
-    'Compare the signature profile of this integration with what the platform sends.',
-    'If a proxy stands between, make sure that it does not change the body.',
-  ],
-  REPLAY_WINDOW: [
-    'Compare the clock of the sending platform with true time.',
-    'If the platform delivers late on purpose, widen toleranceSeconds of this integration.',
-  ],
-  PARSE: ['Ask the vendor why the body is not what its content type says; after a repair, replay this letter.'],
-  SCHEMA: [
-    'Compare the body with the JSON Schema of the vendor contract: the reason names what is missing.',
-    'If the vendor uses another name for the member, add it to the aliases in the settings and replay this letter.',
-  ],
-  BINDING: ['Bind the vendor site that the reason names with bindSite; what waits for it is replayed then.'],
-  MAPPING: [
-    'Run syncIntegration: when the device appears in the inventory, what waits for it is replayed.',
-    'If it does not appear, the credential may not see the device, or the platform sends another id in events.',
-  ],
-  DELIVERY: ['The processing failed on our side: report the id of this letter, and replay it after the next release.'],
-};
-
-/** What would mend a dead letter, in sentences for an operator. */
-export function diagnose(stage: DeadLetterStage): readonly string[] {
-  return DIAGNOSES[stage];
 }

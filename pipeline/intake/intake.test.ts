@@ -315,4 +315,76 @@ eachEngine('webhook intake', (open) => {
     const [counter] = await db.read.selectFrom('integration_counters').selectAll().execute();
     expect(counter).toMatchObject({ rejected: count });
   });
+
+  const diagnosesOf = async (db: Database) =>
+    (await rowsOf(db)).map(({ diagnosis }) => (diagnosis === null ? null : JSON.parse(diagnosis)));
+
+  it('finds out why it refused a signature, and answers as if it had not', async () => {
+    const db = await open();
+    const { integration } = await seed(db);
+    const { post, intake } = await startIntake(db);
+    const body = acmeBody({ id: 'e1', device: 'cam-1' });
+    const pretty = Buffer.from(JSON.stringify(JSON.parse(body.toString()), null, 2));
+    const explained = await post(integration.id, signed(pretty, NOON), body);
+    const unknown = await post('int_unknown', signed(pretty, NOON), body);
+    expect(explained).toEqual(unknown);
+    await intake.close();
+    expect(await diagnosesOf(db)).toEqual([[expect.stringMatching(/but for one thing.*indent of two spaces/)]]);
+  });
+
+  it('knows the secret of another integration of the same org, and none of another org', async () => {
+    const db = await open();
+    const { integration } = await seed(db);
+    const stranger = await seed(db, { name: 'b' });
+    await addSecret(db, stranger.integration.id, 'a secret of some other customer', null, 'secret_b2');
+    const sibling = { ...integration, id: 'int_sibling' };
+    await db.write((tx) => tx.insertInto('integrations').values(sibling).execute());
+    await addSecret(db, sibling.id, 'a secret of the integration beside it', null, 'secret_sibling');
+    const { post, intake } = await startIntake(db);
+    const body = acmeBody({ id: 'e1' });
+    await post(integration.id, signed(body, NOON, 'a secret of the integration beside it'), body);
+    await intake.close();
+    await post(integration.id, signed(body, NOON, 'a secret of some other customer'), body);
+    await intake.close();
+    const [first, second] = await diagnosesOf(db);
+    expect(first).toEqual([expect.stringContaining('secret of another integration (int_sibling)')]);
+    expect(second).toEqual([expect.stringContaining('No usual mistake')]);
+  });
+
+  it('examines ten refusals of an integration in a minute, and the next ones in the next', async () => {
+    const db = await open();
+    const { integration } = await seed(db);
+    const other = await seed(db, { name: 'b' });
+    const { post, intake, clock } = await startIntake(db);
+    const refuse = async (id: string, count: number) => {
+      for (let i = 0; i < count; i++) await post(id, signed(acmeBody(), clock.now, 'x'.repeat(24)), acmeBody());
+    };
+    const examined = async () => {
+      await intake.close();
+      return (await diagnosesOf(db)).filter((said) => said !== null).length;
+    };
+    await refuse(integration.id, 13);
+    expect(await examined()).toBe(10);
+    await refuse(other.integration.id, 1);
+    expect(await examined()).toBe(11);
+    clock.now += 60_000;
+    await refuse(integration.id, 1);
+    expect(await examined()).toBe(12);
+  });
+
+  it('keeps what it refused when it cannot be examined', async () => {
+    const db = await open();
+    const { integration } = await seed(db);
+    const { post, intake } = await startIntake(db);
+    await db.write((tx) =>
+      tx
+        .updateTable('secrets')
+        .set({ sealed: Buffer.from('not sealed') })
+        .execute(),
+    );
+    db.doorbell.ring(`integration:${integration.id}`);
+    await post(integration.id, signed(acmeBody(), NOON, 'x'.repeat(24)), acmeBody());
+    await intake.close();
+    expect(await diagnosesOf(db)).toEqual([[expect.any(String)]]);
+  });
 });

@@ -21,6 +21,7 @@ import {
   UNAVAILABLE,
   UNSUPPORTED_ENCODING,
 } from './answers.ts';
+import { createConsultation, evidenceOf } from './consultation.ts';
 import { createPressure } from './pressure.ts';
 import { inflate, MAX_INFLATED_BYTES } from './inflate.ts';
 import { readBody } from './read-body.ts';
@@ -77,9 +78,34 @@ export function createIntake(deps: IntakeDeps): Intake {
   const gzipVendors = deps.gzipVendors ?? new Set<string>();
   const largeBodies = deps.largeBodies ?? new Map<string, number>();
   const sources = createWebhookSources({ db, vault: deps.vault, logger, now });
-  const refusals = createRefusals({ db, logger });
+  const consultation = createConsultation({ db, vault: deps.vault, logger, now });
+  const refusals = createRefusals({ db, logger, consultation });
   const uses = createSecretUses({ db, logger });
   const pressure = createPressure({ db, now, maxBacklog: deps.maxBacklog, maxPerSecond: deps.maxPerSecond });
+
+  /** Refused deliveries that were answered and are yet to be noted. */
+  const unnoted = new Set<Promise<void>>();
+
+  /** After the answer has left: being known must not take longer than being unknown. */
+  function noteRefusal(
+    req: IncomingMessage,
+    { orgId, integrationId }: WebhookSource,
+    refusal: Refusal,
+    { body, receivedAt, rest }: { readonly body: Buffer; readonly receivedAt: number; readonly rest: string },
+  ): void {
+    const noted = new Promise<void>((resolve) => {
+      setImmediate(() => {
+        const stage = refusal === 'STALE' ? 'REPLAY_WINDOW' : 'SIGNATURE';
+        const isExamined = stage === 'SIGNATURE' && consultation.take(integrationId);
+        const evidence = isExamined ? evidenceOf(req.headers, body, req.url ?? '', rest) : null;
+        const headers = storedHeaders(req.headers);
+        const reason = REASONS[refusal];
+        refusals.note({ orgId, integrationId, stage, reason, receivedAt, headers, body, evidence });
+        resolve();
+      });
+    }).finally(() => unnoted.delete(noted));
+    unnoted.add(noted);
+  }
 
   /** @returns null when the delivery may come in */
   function judge(
@@ -92,12 +118,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     const verdict = (source?.verifier ?? strangerVerifier).check(req.headers, body, receivedAt, rest);
     if (!verdict.isAuthentic || source === null) {
       const refusal = verdict.isAuthentic ? 'BAD_SIGNATURE' : verdict.refusal;
-      if (source !== null) {
-        const { orgId, integrationId } = source;
-        const stage = refusal === 'STALE' ? 'REPLAY_WINDOW' : 'SIGNATURE';
-        const headers = storedHeaders(req.headers);
-        refusals.note({ orgId, integrationId, stage, reason: REASONS[refusal], receivedAt, headers, body });
-      }
+      if (source !== null) noteRefusal(req, source, refusal, { body, receivedAt, rest });
       return refusal === 'STALE' ? STALE : UNAUTHENTICATED;
     }
     // Only after the proof: whoever cannot sign learns nothing about the integration and cannot use up its rate.
@@ -159,6 +180,7 @@ export function createIntake(deps: IntakeDeps): Intake {
     },
     async close() {
       sources.close();
+      await Promise.all(unnoted);
       await refusals.close();
       await uses.close();
     },

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../../storage/database.ts';
 import { IS_DEAD_LETTER } from '../../storage/inbox-dead-letters.ts';
 import { addToCounters } from '../../storage/integration-counters.ts';
+import type { Consultation, Evidence } from './consultation.ts';
 
 /** Kept per integration, the newest: enough to see what is wrong, and no way to fill our disk without a secret. */
 export const MAX_REFUSED_LETTERS = 50;
@@ -24,6 +25,8 @@ export interface RefusedDelivery {
   readonly receivedAt: number;
   readonly headers: string;
   readonly body: Uint8Array;
+  /** What to examine before it is written; null: it is not examined. */
+  readonly evidence: Evidence | null;
 }
 
 export interface Refusals {
@@ -34,13 +37,32 @@ export interface Refusals {
 }
 
 /** Counts what was refused and keeps the newest as dead letters, in batches: refusing must stay cheaper than sending. */
-export function createRefusals({ db, logger }: { readonly db: Database; readonly logger: Logger }): Refusals {
+export function createRefusals({
+  db,
+  logger,
+  consultation,
+}: {
+  readonly db: Database;
+  readonly logger: Logger;
+  readonly consultation: Pick<Consultation, 'examine'>;
+}): Refusals {
   let counts = new Map<string, { count: number; kept: number; at: number }>();
   let letters: RefusedDelivery[] = [];
   let timer: NodeJS.Timeout | null = null;
   let flushing: Promise<void> = Promise.resolve();
 
+  /** JSON texts, in the order of the letters. One after the other: nobody waits for them. */
+  async function examineAll(kept: readonly RefusedDelivery[]): Promise<readonly (string | null)[]> {
+    const found: (string | null)[] = [];
+    for (const { integrationId, evidence, receivedAt } of kept) {
+      const sentences = evidence === null ? null : await consultation.examine(integrationId, evidence, receivedAt);
+      found.push(sentences === null ? null : JSON.stringify(sentences));
+    }
+    return found;
+  }
+
   async function write(counted: typeof counts, kept: readonly RefusedDelivery[]): Promise<void> {
+    const diagnoses = await examineAll(kept);
     await db.write(async (tx) => {
       for (const [integrationId, { count, at }] of [...counted].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
         await addToCounters(tx, integrationId, at, { rejected: count });
@@ -61,8 +83,9 @@ export function createRefusals({ db, logger }: { readonly db: Database; readonly
           'stage',
           'reason',
           'settled_at',
+          'diagnosis',
         ],
-        rows: kept.map((letter) => [
+        rows: kept.map((letter, at) => [
           letter.orgId,
           letter.integrationId,
           letter.receivedAt,
@@ -75,6 +98,7 @@ export function createRefusals({ db, logger }: { readonly db: Database; readonly
           letter.stage,
           letter.reason,
           letter.receivedAt,
+          diagnoses[at] ?? null,
         ]),
       });
       for (const integrationId of new Set(kept.map((letter) => letter.integrationId))) {

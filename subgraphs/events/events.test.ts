@@ -305,7 +305,7 @@ eachEngine('events subgraph', (open) => {
     const seeded = await seed(db);
     const { run, deliver } = start(db);
     await deliver(seeded, { id: 'e1', device: 'cam-1', site: 'attic' });
-    const refusals = createRefusals({ db, logger: quiet });
+    const refusals = createRefusals({ db, logger: quiet, consultation: { examine: () => Promise.resolve(null) } });
     refusals.note({
       orgId: 'org_a',
       integrationId: 'int_a',
@@ -314,6 +314,7 @@ eachEngine('events subgraph', (open) => {
       receivedAt: NOON,
       headers: '{}',
       body: Buffer.from('{"password":"hunter2","x":"' + 'y'.repeat(5_000)),
+      evidence: null,
     });
     await refusals.close();
     const { data, errors } = await run(ENTITIES, { representations: [{ __typename: 'Integration', id: 'int_a' }] });

@@ -7,7 +7,7 @@ import {
   SEVERITIES,
   STATUS_REASONS,
 } from '../../schema/words.ts';
-import { diagnose } from '../../pipeline/dead-letters/dead-letters.ts';
+import { diagnose } from '../../pipeline/dead-letters/diagnose.ts';
 import { subscribeStatusChanges } from '../../pipeline/stream/status-changes.ts';
 import { parsePageArgs } from '../../storage/connection.ts';
 import type { LoggedEvent } from '../../storage/event-log.ts';
@@ -161,7 +161,7 @@ export const resolvers: Resolvers = {
     reason: (letter) => letter.reason ?? '',
     headers: (letter) => headersOf(letter),
     bodyPreview: (letter) => bodyPreview(letter),
-    diagnosis: (letter) => [...diagnose(toWord(DEAD_LETTER_STAGES, letter.stage, 'DELIVERY'))],
+    diagnosis: (letter) => [...diagnose(toWord(DEAD_LETTER_STAGES, letter.stage, 'DELIVERY'), letter)],
   },
   DeadLetterConnection: connectionResolvers(),
   DeadLetterEdge: edgeResolvers(),
