@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { fault } from '../schema/errors.ts';
-import { DEVICE_STATES, type DeviceState } from '../schema/words.ts';
+import { type HealthCounts, type PlainCounts, withWorst } from './health-counts.ts';
 import type { InventoryVendor } from './inventory-store-scope.ts';
 import type { Condition } from './sql-conditions.ts';
 import type { Tables } from './tables.ts';
@@ -20,31 +20,11 @@ export interface FacetBucket {
   readonly count: number;
 }
 
-export interface HealthCounts {
-  readonly total: number;
-  readonly online: number;
-  readonly offline: number;
-  readonly degraded: number;
-  readonly unknown: number;
-  readonly worst: DeviceState;
-}
-
 export interface AggregateRow {
   readonly keys: readonly { readonly field: DeviceFacetField; readonly value: string }[];
   readonly count: number;
   readonly health: HealthCounts;
 }
-
-type StateCounts = Pick<HealthCounts, 'online' | 'offline' | 'degraded' | 'unknown'>;
-
-export const NO_DEVICES: HealthCounts = {
-  total: 0,
-  online: 0,
-  offline: 0,
-  degraded: 0,
-  unknown: 0,
-  worst: 'UNKNOWN',
-};
 
 /** A state that is not of our words counts as UNKNOWN, so that the four always add up. */
 const STATE_COUNTS = sql`
@@ -52,43 +32,10 @@ const STATE_COUNTS = sql`
   cast(coalesce(sum(case when devices.state = 'ONLINE' then 1 else 0 end), 0) as bigint) as "online",
   cast(coalesce(sum(case when devices.state = 'OFFLINE' then 1 else 0 end), 0) as bigint) as "offline",
   cast(coalesce(sum(case when devices.state = 'DEGRADED' then 1 else 0 end), 0) as bigint) as "degraded",
-  cast(coalesce(sum(case when devices.state in ('ONLINE', 'OFFLINE', 'DEGRADED') then 0 else 1 end), 0) as bigint) as "unknown"`;
-
-function worst({ online, offline, degraded, unknown }: StateCounts): DeviceState {
-  const counts = { OFFLINE: offline, DEGRADED: degraded, UNKNOWN: unknown, ONLINE: online };
-  return DEVICE_STATES.find((state) => counts[state] > 0) ?? 'UNKNOWN';
-}
-
-function toHealth(row: StateCounts & { readonly total: number }): HealthCounts {
-  const { total, online, offline, degraded, unknown } = row;
-  return { total, online, offline, degraded, unknown, worst: worst(row) };
-}
-
-function add(a: HealthCounts, b: HealthCounts): HealthCounts {
-  const sum = {
-    total: a.total + b.total,
-    online: a.online + b.online,
-    offline: a.offline + b.offline,
-    degraded: a.degraded + b.degraded,
-    unknown: a.unknown + b.unknown,
-  };
-  return { ...sum, worst: worst(sum) };
-}
-
-/** Counts by state for each parent that has devices. */
-export async function countHealth(
-  db: Kysely<Tables>,
-  matching: Condition,
-  column: 'org_id' | 'site_id',
-): Promise<ReadonlyMap<string, HealthCounts>> {
-  // By org and site, because that is how the index of present devices is ordered: SQLite then reads nothing else.
-  const { rows } = await sql<StateCounts & { parent: string; total: number }>`
-    select ${sql.ref(`devices.${column}`)} as "parent", ${STATE_COUNTS} from devices where ${matching}
-    group by devices.org_id, devices.site_id`.execute(db);
-  const counts = new Map<string, HealthCounts>();
-  for (const row of rows) counts.set(row.parent, add(counts.get(row.parent) ?? NO_DEVICES, toHealth(row)));
-  return counts;
-}
+  cast(coalesce(sum(case when devices.state in ('ONLINE', 'OFFLINE', 'DEGRADED') then 0 else 1 end), 0) as bigint) as "unknown",
+  cast(coalesce(sum(case when devices.flapping <> 0 then 1 else 0 end), 0) as bigint) as "flapping",
+  cast(coalesce(sum(case when devices.maintenance_id is not null then 1 else 0 end), 0) as bigint) as "inMaintenance",
+  cast(coalesce(sum(case when devices.suppressed_by is not null then 1 else 0 end), 0) as bigint) as "suppressed"`;
 
 /** Whose list a count belongs to; null for one list alone, whose results have the key ''. */
 export type ParentColumn = 'org_id' | 'site_id' | 'parent_id' | null;
@@ -211,7 +158,7 @@ export function createCounter(db: Kysely<Tables>, vendors: readonly InventoryVen
       }
       const keys = fields.map((field, index) => sql`${expressions[field]} as ${sql.id(`key${index}`)}`);
       const places = sql.raw(fields.map((_, index) => index + 1).join(', '));
-      const { rows } = await sql<StateCounts & { total: number; [key: `key${number}`]: string }>`
+      const { rows } = await sql<PlainCounts & { [key: `key${number}`]: string }>`
         select ${sql.join(keys)}, ${STATE_COUNTS} from ${source(fields)} where ${matching}
         group by ${places} order by "total" desc, ${places} limit ${MAX_AGGREGATE_ROWS + 1}`.execute(db);
       if (rows.length > MAX_AGGREGATE_ROWS) {
@@ -220,7 +167,7 @@ export function createCounter(db: Kysely<Tables>, vendors: readonly InventoryVen
       return rows.map((row) => ({
         keys: fields.map((field, index) => ({ field, value: row[`key${index}`] ?? '' })),
         count: row.total,
-        health: toHealth(row),
+        health: withWorst(row),
       }));
     },
   };

@@ -57,6 +57,8 @@ const device = fc.record({
   since: fc.integer({ min: 0, max: 5 }),
   endOfSupport: fc.option(fc.integer({ min: 0, max: 5 })),
   isRemoved: fc.boolean(),
+  isFlapping: fc.boolean(),
+  maintenance: fc.constantFrom('mw_a', null),
 });
 
 type Drawn = typeof device extends fc.Arbitrary<infer T> ? T : never;
@@ -77,6 +79,8 @@ function toRow(it: Drawn, index: number): DeviceRow {
     updated_at: minutes(it.updated),
     end_of_support_at: it.endOfSupport === null ? null : minutes(it.endOfSupport),
     removed_at: it.isRemoved ? FIXTURE_AT : null,
+    flapping: it.isFlapping ? 1 : 0,
+    maintenance_id: it.maintenance,
   });
 }
 
@@ -110,6 +114,8 @@ const membersOf = (inner: fc.Arbitrary<DeviceFilter>) => ({
     value: fc.constantFrom('native-1', 'native-2'),
   }),
   stale: fc.boolean(),
+  flapping: fc.boolean(),
+  inMaintenance: fc.boolean(),
   endOfSupportBefore: fc.integer({ min: 0, max: 5 }).map(minutes),
   updatedAt: span,
   statusSince: span,

@@ -43,6 +43,8 @@ export interface DeviceFilter {
   readonly ip?: Maybe<string>;
   readonly externalId?: Maybe<{ readonly namespace: string; readonly value: string }>;
   readonly stale?: Maybe<boolean>;
+  readonly flapping?: Maybe<boolean>;
+  readonly inMaintenance?: Maybe<boolean>;
   readonly endOfSupportBefore?: Maybe<number>;
   readonly updatedAt?: Maybe<InstantFilter>;
   readonly statusSince?: Maybe<InstantFilter>;
@@ -144,6 +146,10 @@ function members(filter: DeviceFilter, context: FilterContext, depth: number, bu
   add(filter.ip, (ip) => isOneOfFolded(engine, 'devices.ip', [ip]));
   add(filter.externalId, hasExternalId);
   add(filter.stale, (stale) => (stale ? context.isStale() : isNot(context.isStale())));
+  add(filter.flapping, (flapping) => equals('devices.flapping', flapping ? 1 : 0));
+  add(filter.inMaintenance, (isPlanned) =>
+    isPlanned ? sql<SqlBool>`devices.maintenance_id is not null` : sql<SqlBool>`devices.maintenance_id is null`,
+  );
   add(filter.endOfSupportBefore, (at) => matchesInstant('devices.end_of_support_at', { lt: at }));
   add(filter.updatedAt, (span) => matchesInstant('devices.updated_at', span));
   add(filter.statusSince, (span) => matchesInstant('devices.state_since', span));

@@ -3,15 +3,8 @@ import { narrowToOrg } from './access-conditions.ts';
 import { emptyPage, fetchFirstPages, fetchPage, type Ordering, type Page, type PageArgs } from './connection.ts';
 import type { CursorCodec } from './cursor.ts';
 import type { Database } from './database.ts';
-import {
-  type AggregateRow,
-  countHealth,
-  createCounter,
-  type DeviceFacetField,
-  type FacetBucket,
-  type HealthCounts,
-  NO_DEVICES,
-} from './inventory-store-count.ts';
+import { type AggregateRow, createCounter, type DeviceFacetField, type FacetBucket } from './inventory-store-count.ts';
+import { type HealthCounts, NO_DEVICES, readHealthCounts } from './health-counts.ts';
 import type {
   DeviceParent,
   DeviceQuery,
@@ -189,7 +182,7 @@ export function createInventoryLists(
         EVERYTHING,
         { column, ids },
         'health',
-        (matching) => countHealth(db.read, matching, column),
+        () => readHealthCounts(db.read, access, column, ids),
         (rows) => rows.size,
       );
       return new Map(ids.map((id) => [id, counts.get(id) ?? NO_DEVICES]));

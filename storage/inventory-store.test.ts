@@ -68,9 +68,10 @@ eachEngine('inventory store', (openDb) => {
 
   it('counts by state for each parent, within the scope', async () => {
     const { store } = await open();
-    const a = { total: 4, online: 1, offline: 1, degraded: 1, unknown: 1, worst: 'OFFLINE' };
-    const none = { total: 0, online: 0, offline: 0, degraded: 0, unknown: 0, worst: 'UNKNOWN' };
-    const limited = { total: 2, online: 1, offline: 1, degraded: 0, unknown: 0, worst: 'OFFLINE' };
+    const still = { flapping: 0, inMaintenance: 0, suppressed: 0 };
+    const a = { total: 4, online: 1, offline: 1, degraded: 1, unknown: 1, ...still, worst: 'OFFLINE' };
+    const none = { total: 0, online: 0, offline: 0, degraded: 0, unknown: 0, ...still, worst: 'UNKNOWN' };
+    const limited = { total: 2, online: 1, offline: 1, degraded: 0, unknown: 0, ...still, worst: 'OFFLINE' };
     expect((await store.health(EVERYONE, 'org_id', ['org_a', 'org_x'])).get('org_a')).toEqual(a);
     expect((await store.health(SITE_1, 'org_id', ['org_a'])).get('org_a')).toEqual(limited);
     const sites = await store.health(SITE_1, 'site_id', ['site_1', 'site_2', 'site_b']);

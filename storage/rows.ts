@@ -7,6 +7,7 @@ import type {
   InboxTable,
   IntegrationsTable,
   InventoryChangesTable,
+  MaintenanceWindowsTable,
   OrgsTable,
   SecretsTable,
   SiteBindingsTable,
@@ -27,4 +28,5 @@ export type InventoryChangeRow = Selectable<InventoryChangesTable>;
 export type SyncRunRow = Selectable<SyncRunsTable>;
 export type InboxRow = Selectable<InboxTable>;
 export type EventRow = Selectable<EventsTable>;
+export type MaintenanceWindowRow = Selectable<MaintenanceWindowsTable>;
 export type CustomEventRow = Selectable<CustomEventsTable>;

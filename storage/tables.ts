@@ -499,7 +499,21 @@ export interface UnknownCodesTable {
   last_seen_at: number;
 }
 
+/**
+ * Seals over the log: `hash` is of the events behind `after_seq` up to `to_seq` and of `previous`, the hash before it. A
+ * segment begins where the one before it ended.
+ */
+export interface LogChainTable {
+  to_seq: number;
+  after_seq: number;
+  events: number;
+  previous: Uint8Array;
+  hash: Uint8Array;
+  made_at: number;
+}
+
 export interface Tables {
+  log_chain: LogChainTable;
   status_segments: StatusSegmentsTable;
   maintenance_windows: MaintenanceWindowsTable;
   status_policies: StatusPoliciesTable;

@@ -4,6 +4,7 @@ import type { Tables } from '../tables.ts';
 import { initial } from './0001-initial.ts';
 import { links } from './0002-links.ts';
 import { status } from './0003-status.ts';
+import { healthCounts } from './0004-health-counts.ts';
 import { type Engine, dialectOf, type SchemaStep } from './schema-step.ts';
 
 /** In the order in which they run. A step that was released is never changed: add another one. */
@@ -11,6 +12,7 @@ const STEPS: Readonly<Record<string, SchemaStep>> = {
   '0001-initial': initial,
   '0002-links': links,
   '0003-status': status,
+  '0004-health-counts': healthCounts,
 };
 
 /**

@@ -2,6 +2,7 @@ export type Engine = 'sqlite' | 'postgres';
 
 /** How one engine spells what both mean. */
 export interface SchemaDialect {
+  readonly engine: Engine;
   /** Ordered by the bytes of UTF-8 on both engines, whatever the server's locale is. */
   readonly text: string;
   readonly int: string;
@@ -20,6 +21,7 @@ export type SchemaStep = (dialect: SchemaDialect) => readonly string[];
 
 const DIALECTS: Readonly<Record<Engine, SchemaDialect>> = {
   sqlite: {
+    engine: 'sqlite',
     text: 'text',
     int: 'integer',
     real: 'real',
@@ -30,6 +32,7 @@ const DIALECTS: Readonly<Record<Engine, SchemaDialect>> = {
     keyTable: 'strict, without rowid',
   },
   postgres: {
+    engine: 'postgres',
     text: 'text collate "C"',
     int: 'bigint',
     real: 'double precision',

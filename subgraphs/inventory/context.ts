@@ -2,6 +2,8 @@ import type { IngestTraits } from '../../adapter-kit/define-vendor.ts';
 import type { SyncService } from '../../pipeline/sync/service.ts';
 import type { Principal } from '../../schema/principal.ts';
 import type { SubgraphRequest } from '../../schema/subgraph.ts';
+import type { CursorCodec } from '../../storage/cursor.ts';
+import type { Database } from '../../storage/database.ts';
 import type { InventoryStore } from '../../storage/inventory-store.ts';
 import { requireScope } from '../require-scope.ts';
 import { createInventoryLoaders, type InventoryLoaders } from './loaders.ts';
@@ -15,6 +17,8 @@ export interface StubVendor {
 
 /** What the inventory's resolvers stand on; the same for all requests. */
 export interface InventoryServices {
+  readonly db: Database;
+  readonly cursors: CursorCodec;
   readonly store: InventoryStore;
   readonly sync: SyncService;
   readonly vendors: readonly StubVendor[];
@@ -36,7 +40,7 @@ export function createInventoryContext(services: InventoryServices, { principal 
     principal,
     read() {
       requireScope(principal, 'inventory:read');
-      return (loaders ??= createInventoryLoaders(services.store, principal.access));
+      return (loaders ??= createInventoryLoaders(services, principal.access));
     },
   };
 }

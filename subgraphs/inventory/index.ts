@@ -26,6 +26,8 @@ export function createInventorySubgraph(
   const own = readFileSync(new URL('./schema.graphql', import.meta.url), 'utf8');
   const sdl = subgraphSdl(own + vendorStubs('Device', vendors), vendors);
   const services: InventoryServices = {
+    db,
+    cursors,
     store: createInventoryStore({ db, cursors, vendors, now }),
     sync,
     vendors,

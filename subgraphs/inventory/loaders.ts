@@ -3,36 +3,31 @@ import type { AccessScope } from '../../schema/principal.ts';
 import type { DeviceLinkRow } from '../../storage/device-links.ts';
 import type { CoverageRow } from '../../storage/inventory-store-coverage.ts';
 import type { PageArgs } from '../../storage/connection.ts';
-import type { InventoryStore } from '../../storage/inventory-store.ts';
 import type { InventoryChanges, InventoryChangesArgs } from '../../storage/inventory-store-changes.ts';
-import {
-  type AggregateRow,
-  type DeviceFacetField,
-  type FacetBucket,
-  type HealthCounts,
-  NO_DEVICES,
-} from '../../storage/inventory-store-count.ts';
+import { type DeviceFacetField, type FacetBucket } from '../../storage/inventory-store-count.ts';
 import type { DeviceListArgs } from '../../storage/inventory-store-list.ts';
 import type { DeviceSelection } from '../../storage/inventory-store-scope.ts';
 import type { SourceReport } from '../../storage/inventory-store-sources.ts';
 import type { DeviceRow, ExternalIdRow, SyncRunRow } from '../../storage/rows.ts';
 import { createArgsLoader, createGroupLoader, createRowLoader, createValueLoader } from '../batch-loaders.ts';
 import type { Listing } from '../listing.ts';
-import type { DeviceListing, ListParent } from './model.ts';
+import type { InventoryServices } from './context.ts';
+import { createHistoryLoaders, type HistoryLoaders } from './history-loaders.ts';
+import type { AggregateItem, DeviceListing, HealthItem, ListParent } from './model.ts';
 
 /** What one principal sees of the inventory, read in batches. */
-export interface InventoryLoaders {
+export interface InventoryLoaders extends HistoryLoaders {
   readonly device: DataLoader<string, DeviceRow | null>;
   readonly coverage: DataLoader<string, CoverageRow[]>;
   readonly externalIds: DataLoader<string, ExternalIdRow[]>;
   readonly links: DataLoader<string, DeviceLinkRow[]>;
   /** When the last complete listing of an integration began, in milliseconds. */
   readonly listedAt: DataLoader<string, number | undefined>;
-  readonly orgHealth: DataLoader<string, HealthCounts>;
-  readonly siteHealth: DataLoader<string, HealthCounts>;
+  readonly orgHealth: DataLoader<string, HealthItem | null>;
+  readonly siteHealth: DataLoader<string, HealthItem | null>;
   deviceByExternalId(namespace: string, value: string): Promise<DeviceRow | null>;
   /** @throws GraphQLError BAD_USER_INPUT */
-  aggregate(selection: DeviceSelection, fields: readonly DeviceFacetField[]): Promise<readonly AggregateRow[]>;
+  aggregate(selection: DeviceSelection, fields: readonly DeviceFacetField[]): Promise<readonly AggregateItem[]>;
   /** @throws GraphQLError BAD_CURSOR */
   changes(args: InventoryChangesArgs): Promise<InventoryChanges>;
   devices(args: DeviceListArgs, parent: ListParent | null): Promise<DeviceListing>;
@@ -51,7 +46,15 @@ interface HangingSelection extends Hanging {
 /** The key of what hangs on nothing. */
 const ROOT = '';
 
-export function createInventoryLoaders(store: InventoryStore, access: AccessScope): InventoryLoaders {
+export function createInventoryLoaders(
+  { store, db, cursors, now }: Pick<InventoryServices, 'store' | 'db' | 'cursors' | 'now'>,
+  access: AccessScope,
+): InventoryLoaders {
+  const health = (column: 'org_id' | 'site_id') => async (ids: readonly string[]) => {
+    const asOf = now();
+    const counts = await store.health(access, column, ids);
+    return new Map(counts.entries().map(([id, each]) => [id, { ...each, asOf }]));
+  };
   const pages = createArgsLoader((ids, { column, args }: Hanging & { readonly args: DeviceListArgs }) =>
     store.pages(access, args, { column, ids }),
   );
@@ -76,6 +79,7 @@ export function createInventoryLoaders(store: InventoryStore, access: AccessScop
   const runCounts = createValueLoader((ids) => store.syncRunCounts(access, ids), 0);
 
   return {
+    ...createHistoryLoaders(db, cursors, access, now()),
     device: createRowLoader((ids) => store.devices(access, ids)),
     coverage: createGroupLoader(
       (ids) => store.coverage(access, ids),
@@ -90,11 +94,15 @@ export function createInventoryLoaders(store: InventoryStore, access: AccessScop
       (row) => row.device_id,
     ),
     listedAt: createValueLoader((ids) => store.listedAt(ids), undefined),
-    orgHealth: createValueLoader((ids) => store.health(access, 'org_id', ids), NO_DEVICES),
-    siteHealth: createValueLoader((ids) => store.health(access, 'site_id', ids), NO_DEVICES),
+    orgHealth: createValueLoader(health('org_id'), null),
+    siteHealth: createValueLoader(health('site_id'), null),
 
     deviceByExternalId: (namespace, value) => store.deviceByExternalId(access, namespace, value),
-    aggregate: (selection, fields) => store.aggregate(access, selection, fields),
+    async aggregate(selection, fields) {
+      const asOf = now();
+      const rows = await store.aggregate(access, selection, fields);
+      return rows.map((row) => ({ ...row, health: { ...row.health, asOf } }));
+    },
     changes: (args) => store.changes(access, args),
 
     async devices(args, parent) {

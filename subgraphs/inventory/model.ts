@@ -1,9 +1,11 @@
 import type { PageArgs } from '../../storage/connection.ts';
 import type { DeviceListArgs, DeviceOrder } from '../../storage/inventory-store-list.ts';
 import type { InventoryChange } from '../../storage/inventory-store-changes.ts';
+import type { HealthCounts } from '../../storage/health-counts.ts';
 import type { AggregateRow } from '../../storage/inventory-store-count.ts';
 import type { DeviceParent, DeviceSelection } from '../../storage/inventory-store-scope.ts';
 import type { DeviceRow, SyncRunRow } from '../../storage/rows.ts';
+import type { StatusSegment } from '../../storage/status-segments.ts';
 import type { Entry, Listing } from '../listing.ts';
 
 // What resolvers are handed where it is not a row (see mappers.json).
@@ -35,6 +37,18 @@ export type DeviceEntry = Entry<DeviceRow>;
 export type SyncRunListing = Listing<SyncRunRow>;
 export type SyncRunEntry = Entry<SyncRunRow>;
 export type AggregateKeyItem = AggregateRow['keys'][number];
+export type SegmentListing = Listing<StatusSegment>;
+export type SegmentEntry = Entry<StatusSegment>;
+
+/** Counts, and when they were true. */
+export interface HealthItem extends HealthCounts {
+  /** Milliseconds: just before they were read. */
+  readonly asOf: number;
+}
+
+export interface AggregateItem extends AggregateRow {
+  readonly health: HealthItem;
+}
 
 export interface ChangeEntry {
   readonly change: InventoryChange;

@@ -9,9 +9,11 @@ import {
 } from '../../schema/words.ts';
 import { parsePageArgs } from '../../storage/connection.ts';
 import type { DeviceRow, SyncRunRow } from '../../storage/rows.ts';
+import type { StatusSegment } from '../../storage/status-segments.ts';
 import { connectionResolvers, edgeResolvers } from '../listing.ts';
 import { toWord } from '../row-words.ts';
 import type { Resolvers } from './generated/types.ts';
+import { evidenceOf } from './evidence.ts';
 import { everything } from './model.ts';
 import {
   changesPageInfo,
@@ -50,6 +52,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     __resolveReference: ({ id }) => ({ id }),
     devices: ({ id }, args, context) => context.read().devices(listArgs(args), { column: 'site_id', id }),
     health: ({ id }, _, context) => context.read().siteHealth.load(id),
+    availability: ({ id }, { window }, context) => context.read().siteAvailability(id, window),
     coverage: ({ id }, _, context) => context.read().coverage.load(id),
   },
 
@@ -77,6 +80,9 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
       return relation ? links.filter((link) => link.relation === relation) : links;
     },
     status: (row) => row,
+    statusHistory: (row, { window, first, after }, context) =>
+      context.read().history(row, window, parsePageArgs(first, after)),
+    availability: (row, { window }, context) => context.read().deviceAvailability(row, window),
     telemetry: (row) => parseTelemetry(row.telemetry),
     lifecycle: ({ warranty_expires_at: warrantyExpiresAt, end_of_support_at: endOfSupportAt }) =>
       warrantyExpiresAt === null && endOfSupportAt === null ? null : { warrantyExpiresAt, endOfSupportAt },
@@ -115,12 +121,21 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     stale: async (row, _, context) =>
       context.store.isStale(row.vendor, row.state_observed_at, await context.read().listedAt.load(row.integration_id)),
     vendorState: (row) => row.state_vendor,
+    flapping: (row) => row.flapping === 1,
+    pendingState: (row) => toWord(DEVICE_STATES, row.pending_state, null),
+    pendingUntil: (row) => row.pending_until,
+    suppressedBy: (row, _, context) =>
+      row.suppressed_by === null ? null : context.read().device.load(row.suppressed_by),
+    maintenance: (row) => reference(row.maintenance_id),
+    evidence: (row) => evidenceOf(row),
   },
 
-  HealthSummary: {
-    // Counts are answered for the org's revision at the time of the question.
-    asOf: (_, __, { now }) => now(),
+  StatusSegment: {
+    state: ({ state }) => toWord(DEVICE_STATES, state, 'UNKNOWN'),
+    reason: ({ reason }) => toWord(STATUS_REASONS, reason, null),
   },
+  StatusSegmentConnection: connectionResolvers<StatusSegment>(),
+  StatusSegmentEdge: edgeResolvers<StatusSegment>(),
 
   DeviceConnection: {
     ...connectionResolvers<DeviceRow>(),

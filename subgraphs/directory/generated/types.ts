@@ -263,6 +263,16 @@ export type DateTimeFilter = {
   lt?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
+/** A span of time that has both ends, at most 400 days: two instants, or one and a length. The future is left out. Seconds are whole. */
+export type TimeWindow = {
+  /** Its first instant. */
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Its end; now when absent. */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Its length, instead of `from`. */
+  last?: InputMaybe<Scalars['Duration']['input']>;
+};
+
 /** Matches text, without regard to case. Several members are combined with AND. */
 export type StringFilter = {
   /** Equal. */
@@ -315,6 +325,10 @@ export type DeviceFilter = {
   externalId?: InputMaybe<ExternalIdInput>;
   /** The platform's word is too old. */
   stale?: InputMaybe<Scalars['Boolean']['input']>;
+  /** It changes its state too often. */
+  flapping?: InputMaybe<Scalars['Boolean']['input']>;
+  /** It is in a window of planned work now. */
+  inMaintenance?: InputMaybe<Scalars['Boolean']['input']>;
   /** End of support is known and before this instant. */
   endOfSupportBefore?: InputMaybe<Scalars['DateTime']['input']>;
   /** When anything but its status last changed. */
@@ -1220,6 +1234,7 @@ export type ResolversTypes = {
   SignatureProfile: SignatureProfile;
   SyncState: SyncState;
   DateTimeFilter: DateTimeFilter;
+  TimeWindow: TimeWindow;
   StringFilter: StringFilter;
   ExternalIdInput: ExternalIdInput;
   DeviceFilter: DeviceFilter;
@@ -1297,6 +1312,7 @@ export type ResolversParentTypes = {
   String: Scalars['String']['output'];
   UserError: UserErrorItem;
   DateTimeFilter: DateTimeFilter;
+  TimeWindow: TimeWindow;
   StringFilter: StringFilter;
   ExternalIdInput: ExternalIdInput;
   DeviceFilter: DeviceFilter;

@@ -2,6 +2,7 @@
 import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from 'graphql';
 import type { Reference, EventListing, EventEntry, MediaItem, DeadLetterListing, DeadLetterEntry } from '../model.ts';
 import type { LoggedEvent } from '../../../storage/event-log.ts';
+import type { CataloguedType } from '../catalogue.ts';
 import type { StatusChange } from '../../../pipeline/stream/status-changes.ts';
 import type { DeadLetterRow } from '../../../storage/inbox-dead-letters.ts';
 import type { UserError as UserErrorItem } from '../../../schema/words.ts';
@@ -262,6 +263,16 @@ export type DateTimeFilter = {
   lt?: InputMaybe<Scalars['DateTime']['input']>;
 };
 
+/** A span of time that has both ends, at most 400 days: two instants, or one and a length. The future is left out. Seconds are whole. */
+export type TimeWindow = {
+  /** Its first instant. */
+  from?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Its end; now when absent. */
+  to?: InputMaybe<Scalars['DateTime']['input']>;
+  /** Its length, instead of `from`. */
+  last?: InputMaybe<Scalars['Duration']['input']>;
+};
+
 /** Matches text, without regard to case. Several members are combined with AND. */
 export type StringFilter = {
   /** Equal. */
@@ -314,6 +325,10 @@ export type DeviceFilter = {
   externalId?: InputMaybe<ExternalIdInput>;
   /** The platform's word is too old. */
   stale?: InputMaybe<Scalars['Boolean']['input']>;
+  /** It changes its state too often. */
+  flapping?: InputMaybe<Scalars['Boolean']['input']>;
+  /** It is in a window of planned work now. */
+  inMaintenance?: InputMaybe<Scalars['Boolean']['input']>;
   /** End of support is known and before this instant. */
   endOfSupportBefore?: InputMaybe<Scalars['DateTime']['input']>;
   /** When anything but its status last changed. */
@@ -358,6 +373,8 @@ export type Query = {
   __typename?: 'Query';
   /** Events in your scope, newest first. */
   events: EventConnection;
+  /** Every type of event that there can be, by name: what it means, its JSON Schema, a sample, and which codes of the vendors become it. */
+  eventTypes: Array<EventType>;
 };
 
 
@@ -365,6 +382,12 @@ export type QueryEventsArgs = {
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
   filter?: InputMaybe<EventFilter>;
+};
+
+
+export type QueryEventTypesArgs = {
+  family?: InputMaybe<EventFamily>;
+  vendor?: InputMaybe<Vendor>;
 };
 
 export type Mutation = {
@@ -500,6 +523,14 @@ export type Event = {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
+};
+
+
+/** Something that happened. */
+export type EventAsArgs = {
+  format: EventFormat;
 };
 
 /** A device came, went, or is not well. */
@@ -549,12 +580,20 @@ export type HealthEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** The state before, as far as we knew. */
   previousState: Maybe<DeviceState>;
   /** The state claimed. */
   state: DeviceState;
   /** Why. */
   reason: Maybe<StatusReason>;
+};
+
+
+/** A device came, went, or is not well. */
+export type HealthEventAsArgs = {
+  format: EventFormat;
 };
 
 /** Alarm, trouble or tamper, and back to normal. */
@@ -604,6 +643,8 @@ export type AlarmEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** The detection point on the panel. */
   zone: Maybe<Scalars['String']['output']>;
   /** Who or what was detected. */
@@ -616,6 +657,12 @@ export type AlarmEvent = Event & Node & {
   restoral: Scalars['Boolean']['output'];
   /** Where to look at it in the vendor's own application. */
   deepLink: Maybe<Scalars['URL']['output']>;
+};
+
+
+/** Alarm, trouble or tamper, and back to normal. */
+export type AlarmEventAsArgs = {
+  format: EventFormat;
 };
 
 /** Something happened at a door. */
@@ -665,12 +712,20 @@ export type AccessEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** What happened. */
   outcome: AccessOutcome;
   /** Enough of the credential to recognise it, never all. */
   credentialHint: Maybe<Scalars['String']['output']>;
   /** Who, when the platform tells. */
   personName: Maybe<Scalars['String']['output']>;
+};
+
+
+/** Something happened at a door. */
+export type AccessEventAsArgs = {
+  format: EventFormat;
 };
 
 /** Video or recording is impaired. */
@@ -720,8 +775,16 @@ export type VideoEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** The fault, for example `stream_loss`. */
   fault: Scalars['String']['output'];
+};
+
+
+/** Video or recording is impaired. */
+export type VideoEventAsArgs = {
+  format: EventFormat;
 };
 
 /** A sensor read or detected something. */
@@ -771,8 +834,16 @@ export type SensorEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** Everything the sensor sent. */
   metadata: Scalars['JSON']['output'];
+};
+
+
+/** A sensor read or detected something. */
+export type SensorEventAsArgs = {
+  format: EventFormat;
 };
 
 /** Something happened to a platform or to its integration. */
@@ -822,8 +893,16 @@ export type SystemEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** More, where there is more. */
   detail: Maybe<Scalars['JSON']['output']>;
+};
+
+
+/** Something happened to a platform or to its integration. */
+export type SystemEventAsArgs = {
+  format: EventFormat;
 };
 
 /** A periodic proof of life, or its absence. */
@@ -873,8 +952,16 @@ export type SupervisionEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** The expected interval, in seconds. */
   intervalSeconds: Maybe<Scalars['Int']['output']>;
+};
+
+
+/** A periodic proof of life, or its absence. */
+export type SupervisionEventAsArgs = {
+  format: EventFormat;
 };
 
 /** The inventory changed. */
@@ -924,9 +1011,68 @@ export type InventoryEvent = Event & Node & {
   media: Array<Media>;
   /** What the platform sent for this event, verbatim where it was JSON. */
   raw: Maybe<Scalars['JSON']['output']>;
+  /** The event as a text in this format, without its raw record; nothing else is lost. */
+  as: Scalars['String']['output'];
   /** What happened to the device, for example `ADDED`. */
   change: Scalars['String']['output'];
 };
+
+
+/** The inventory changed. */
+export type InventoryEventAsArgs = {
+  format: EventFormat;
+};
+
+/** A type of event: what clients may rely on, whichever platform told it. */
+export type EventType = {
+  __typename?: 'EventType';
+  /** Stable dotted name; `vendor.*` stands for all names below it. */
+  name: Scalars['String']['output'];
+  /** What events of the type are about. */
+  family: EventFamily;
+  /** Goes up when its meaning or its schema changes in a way that a client can notice. */
+  version: Scalars['Int']['output'];
+  /** How urgent it usually is; a platform's own word may say otherwise. */
+  severity: Severity;
+  /** What happened. */
+  description: Scalars['String']['output'];
+  /** JSON Schema (draft 2020-12) of its native form. Members that are added later do not break it. */
+  jsonSchema: Scalars['JSON']['output'];
+  /** An event of the type as it may come, with ids that belong to nobody. */
+  sample: Scalars['String']['output'];
+  /** Codes of the vendors of this deployment that become it. */
+  mappings: Array<EventMapping>;
+  /** When it stopped being used; null while it is in use. */
+  deprecatedAt: Maybe<Scalars['DateTime']['output']>;
+};
+
+
+/** A type of event: what clients may rely on, whichever platform told it. */
+export type EventTypeSampleArgs = {
+  format?: InputMaybe<EventFormat>;
+};
+
+/** A code or word of a vendor's that becomes a type of ours. */
+export type EventMapping = {
+  __typename?: 'EventMapping';
+  /** Whose code it is. */
+  vendor: Vendor;
+  /** As the vendor writes it; `*` stands for any that is not listed. */
+  vendorCode: Scalars['String']['output'];
+  /** Where it is found, and what else decides. */
+  notes: Maybe<Scalars['String']['output']>;
+  /** Version of the vendor's table; it goes up when a code gets another meaning. */
+  tableVersion: Scalars['Int']['output'];
+};
+
+/** A format of events. New values may be added. */
+export type EventFormat =
+  /** Our own JSON, as the catalogue's schemas describe it. */
+  | 'NATIVE'
+  /** CloudEvents 1.0, structured mode. */
+  | 'CLOUDEVENTS'
+  /** The payload of a Standard Webhook. */
+  | 'STANDARD_WEBHOOK';
 
 /** Who or what was detected. */
 export type DetectedActor = {
@@ -1373,6 +1519,7 @@ export type ResolversTypes = {
   SignatureProfile: SignatureProfile;
   SyncState: SyncState;
   DateTimeFilter: DateTimeFilter;
+  TimeWindow: TimeWindow;
   StringFilter: StringFilter;
   ExternalIdInput: ExternalIdInput;
   DeviceFilter: DeviceFilter;
@@ -1395,6 +1542,9 @@ export type ResolversTypes = {
   SystemEvent: ResolverTypeWrapper<LoggedEvent>;
   SupervisionEvent: ResolverTypeWrapper<LoggedEvent>;
   InventoryEvent: ResolverTypeWrapper<LoggedEvent>;
+  EventType: ResolverTypeWrapper<CataloguedType>;
+  EventMapping: ResolverTypeWrapper<EventMapping>;
+  EventFormat: EventFormat;
   DetectedActor: ResolverTypeWrapper<DetectedActor>;
   Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   AccessOutcome: AccessOutcome;
@@ -1432,6 +1582,7 @@ export type ResolversParentTypes = {
   String: Scalars['String']['output'];
   UserError: UserErrorItem;
   DateTimeFilter: DateTimeFilter;
+  TimeWindow: TimeWindow;
   StringFilter: StringFilter;
   ExternalIdInput: ExternalIdInput;
   DeviceFilter: DeviceFilter;
@@ -1452,6 +1603,8 @@ export type ResolversParentTypes = {
   SystemEvent: LoggedEvent;
   SupervisionEvent: LoggedEvent;
   InventoryEvent: LoggedEvent;
+  EventType: CataloguedType;
+  EventMapping: EventMapping;
   DetectedActor: DetectedActor;
   Float: Scalars['Float']['output'];
   Media: MediaItem;
@@ -1512,6 +1665,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   events?: Resolver<ResolversTypes['EventConnection'], ParentType, ContextType, RequireFields<QueryEventsArgs, 'first'>>;
+  eventTypes?: Resolver<Array<ResolversTypes['EventType']>, ParentType, ContextType, Partial<QueryEventTypesArgs>>;
 };
 
 export type MutationResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
@@ -1572,6 +1726,7 @@ export type HealthEventResolvers<ContextType = Context, ParentType extends Resol
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<HealthEventAsArgs, 'format'>>;
   previousState?: Resolver<Maybe<ResolversTypes['DeviceState']>, ParentType, ContextType>;
   state?: Resolver<ResolversTypes['DeviceState'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['StatusReason']>, ParentType, ContextType>;
@@ -1602,6 +1757,7 @@ export type AlarmEventResolvers<ContextType = Context, ParentType extends Resolv
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<AlarmEventAsArgs, 'format'>>;
   zone?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   actors?: Resolver<Array<ResolversTypes['DetectedActor']>, ParentType, ContextType>;
   siaCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1635,6 +1791,7 @@ export type AccessEventResolvers<ContextType = Context, ParentType extends Resol
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<AccessEventAsArgs, 'format'>>;
   outcome?: Resolver<ResolversTypes['AccessOutcome'], ParentType, ContextType>;
   credentialHint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   personName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1665,6 +1822,7 @@ export type VideoEventResolvers<ContextType = Context, ParentType extends Resolv
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<VideoEventAsArgs, 'format'>>;
   fault?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1693,6 +1851,7 @@ export type SensorEventResolvers<ContextType = Context, ParentType extends Resol
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<SensorEventAsArgs, 'format'>>;
   metadata?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1721,6 +1880,7 @@ export type SystemEventResolvers<ContextType = Context, ParentType extends Resol
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<SystemEventAsArgs, 'format'>>;
   detail?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1749,6 +1909,7 @@ export type SupervisionEventResolvers<ContextType = Context, ParentType extends 
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<SupervisionEventAsArgs, 'format'>>;
   intervalSeconds?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1777,8 +1938,28 @@ export type InventoryEventResolvers<ContextType = Context, ParentType extends Re
   summary?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
+  as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<InventoryEventAsArgs, 'format'>>;
   change?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
+};
+
+export type EventTypeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventType'] = ResolversParentTypes['EventType']> = {
+  name?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  family?: Resolver<ResolversTypes['EventFamily'], ParentType, ContextType>;
+  version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  severity?: Resolver<ResolversTypes['Severity'], ParentType, ContextType>;
+  description?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  jsonSchema?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
+  sample?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<EventTypeSampleArgs, 'format'>>;
+  mappings?: Resolver<Array<ResolversTypes['EventMapping']>, ParentType, ContextType>;
+  deprecatedAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type EventMappingResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventMapping'] = ResolversParentTypes['EventMapping']> = {
+  vendor?: Resolver<ResolversTypes['Vendor'], ParentType, ContextType>;
+  vendorCode?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  notes?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
+  tableVersion?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type DetectedActorResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DetectedActor'] = ResolversParentTypes['DetectedActor']> = {
@@ -1905,6 +2086,8 @@ export type Resolvers<ContextType = Context> = {
   SystemEvent?: SystemEventResolvers<ContextType>;
   SupervisionEvent?: SupervisionEventResolvers<ContextType>;
   InventoryEvent?: InventoryEventResolvers<ContextType>;
+  EventType?: EventTypeResolvers<ContextType>;
+  EventMapping?: EventMappingResolvers<ContextType>;
   DetectedActor?: DetectedActorResolvers<ContextType>;
   Media?: MediaResolvers<ContextType>;
   EventConnection?: EventConnectionResolvers<ContextType>;
