@@ -22,10 +22,11 @@ import { createIntegrationService } from './pipeline/integrations/service.ts';
 import { registerWebhook } from './pipeline/integrations/webhook-registration.ts';
 import { createIntegrationWorkers } from './pipeline/integrations/workers.ts';
 import { createVendorHost } from './pipeline/live/vendor-host.ts';
-import { createEventWriter } from './pipeline/process/event-writer.ts';
+import { createEventWriter, type EventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createRetention } from './pipeline/process/retention.ts';
 import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
+import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
@@ -91,7 +92,11 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now });
   parts.defer(() => runtime.close());
 
-  const events = createEventWriter({ db, follow: enqueueCustomEvents });
+  const events: EventWriter = createEventWriter({
+    db,
+    follow: enqueueCustomEvents,
+    onTransitions: createRootCauseHook(() => events),
+  });
   const inbox = createInboxWriter({ db, logger });
   parts.defer(() => inbox.close());
   const gzipVendors = new Set(vendors.filter(({ ingest }) => ingest.acceptsGzip === true).map(({ slug }) => slug));

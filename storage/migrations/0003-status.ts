@@ -26,6 +26,7 @@ export const status: SchemaStep = (t) => [
   `create index "devices_by_silence_due_at" on "devices" ("silence_due_at") where "silence_due_at" is not null`,
   `create index "devices_by_suppressed_by" on "devices" ("suppressed_by") where "suppressed_by" is not null`,
   `create index "devices_by_incident_id" on "devices" ("incident_id") where "incident_id" is not null`,
+  `create index "devices_offline_by_site_id" on "devices" ("site_id") where "state" = 'OFFLINE' and "removed_at" is null`,
   `create index "devices_by_maintenance_id" on "devices" ("maintenance_id") where "maintenance_id" is not null`,
   `alter table "inbox" add column "diagnosis" ${t.text}`,
   `alter table "inbox" add column "replays" ${t.int} not null default 0`,
@@ -89,6 +90,7 @@ export const status: SchemaStep = (t) => [
   `create unique index "incidents_open_by_root_id" on "incidents" ("root_id") where "closed_at" is null`,
   `create index "incidents_by_org_id_opened_at_id" on "incidents" ("org_id", "opened_at", "id")`,
   `create index "incidents_by_site_id_opened_at_id" on "incidents" ("site_id", "opened_at", "id")`,
+  `create index "incidents_by_root_id_closed_at" on "incidents" ("root_id", "closed_at")`,
   `create index "incidents_by_closed_at" on "incidents" ("closed_at") where "closed_at" is not null`,
   `create table "source_outages" (
     "integration_id" ${t.text} not null,
@@ -142,4 +144,14 @@ export const status: SchemaStep = (t) => [
   `create index "inbox_pending_by_integration_id_id" on "inbox" ("integration_id", "id") where "status" = 'PENDING'`,
   `create index "inbox_dead_letters_by_integration_id_id_status" on "inbox" ("integration_id", "id", "status") where "status" in ('DEAD', 'REFUSED')`,
   `create index "inbox_by_settled_at" on "inbox" ("settled_at") where "settled_at" is not null`,
+  `create index "sync_runs_by_started_at" on "sync_runs" ("started_at")`,
+  `create table "log_chain" (
+    "to_seq" ${t.int} not null primary key,
+    "after_seq" ${t.int} not null,
+    "events" ${t.int} not null,
+    "previous" ${t.bytes} not null,
+    "hash" ${t.bytes} not null,
+    "made_at" ${t.int} not null
+  ) ${t.table}`,
+  `create unique index "log_chain_by_after_seq" on "log_chain" ("after_seq")`,
 ];

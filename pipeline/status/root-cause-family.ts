@@ -1,0 +1,114 @@
+import { type SqlBool, sql } from 'kysely';
+import type { Tx } from '../../storage/database.ts';
+import type { DeviceRow } from '../../storage/rows.ts';
+import { inChunks } from '../process/chunks.ts';
+import type { IncidentRow } from './incidents.ts';
+import { MAX_DEPTH, type Member, REOPEN_MS } from './root-cause.ts';
+
+/** Devices behind those that changed which are judged at once; what is beyond is judged when it changes itself. */
+export const MAX_FAMILY = 5_000;
+
+const COLUMNS = [
+  'id',
+  'native_id',
+  'integration_id',
+  'name',
+  'parent_id',
+  'site_id',
+  'org_id',
+  'state',
+  'state_since',
+  'last_seen_at',
+  'flapping',
+  'suppressed_by',
+  'incident_id',
+] as const;
+
+export type FamilyRow = Pick<DeviceRow, (typeof COLUMNS)[number]>;
+
+export interface Family {
+  readonly rows: ReadonlyMap<string, FamilyRow>;
+  readonly members: ReadonlyMap<string, Member>;
+  /** Devices that changed, and all behind them. */
+  readonly scope: ReadonlySet<string>;
+}
+
+function memberOf(row: FamilyRow): Member {
+  return {
+    id: row.id,
+    parentId: row.parent_id,
+    siteId: row.site_id,
+    state: row.state,
+    since: row.state_since,
+    lastSeenAt: row.last_seen_at,
+    isFlapping: row.flapping === 1,
+    suppressedBy: row.suppressed_by,
+    incidentId: row.incident_id,
+  };
+}
+
+/** Reads devices that changed with everything behind and above them. @param ids of one integration */
+export async function readFamily(tx: Tx, ids: readonly string[]): Promise<Family> {
+  const rows = new Map<string, FamilyRow>();
+
+  async function read(column: 'id' | 'parent_id', wanted: readonly string[]): Promise<readonly FamilyRow[]> {
+    const found: FamilyRow[] = [];
+    for (const chunk of inChunks(wanted)) {
+      const part = await tx
+        .selectFrom('devices')
+        .select(COLUMNS)
+        .where(column, 'in', chunk)
+        .where('removed_at', 'is', null)
+        .execute();
+      found.push(...part.filter(({ id }) => !rows.has(id)));
+      for (const row of part) rows.set(row.id, row);
+    }
+    return found;
+  }
+
+  let level = await read('id', ids);
+  for (let depth = 0; depth < MAX_DEPTH && level.length > 0 && rows.size < MAX_FAMILY; depth += 1) {
+    level = await read(
+      'parent_id',
+      level.map(({ id }) => id),
+    );
+  }
+  const scope = new Set(rows.keys());
+  let above: readonly FamilyRow[] = [...rows.values()];
+  for (let depth = 0; depth < MAX_DEPTH; depth += 1) {
+    const missing = new Set(above.flatMap(({ parent_id: id }) => (id === null || rows.has(id) ? [] : [id])));
+    if (missing.size === 0) break;
+    above = await read('id', [...missing]);
+  }
+  return { rows, members: new Map([...rows.values()].map((row) => [row.id, memberOf(row)])), scope };
+}
+
+/** The incidents that can matter to a family: those it is in, the open ones around it, and those that ended lately. */
+export async function readIncidents(
+  tx: Tx,
+  { rows }: Pick<Family, 'rows'>,
+  integrationId: string,
+): Promise<readonly IncidentRow[]> {
+  const all = [...rows.values()];
+  const referenced = new Set(all.flatMap(({ incident_id: id }) => id ?? []));
+  const parents = new Set(all.flatMap(({ parent_id: id }) => id ?? []));
+  const failed = all.filter(({ id, state }) => parents.has(id) && state !== 'ONLINE');
+  const sites = new Set(all.flatMap(({ site_id: id }) => id ?? []));
+  const roots = [integrationId, ...sites, ...failed.map(({ id }) => id)];
+  const lately = Math.min(...all.map(({ state_since: since }) => since)) - REOPEN_MS;
+  const found = new Map<string, IncidentRow>();
+  for (const chunk of inChunks([...referenced])) {
+    const part = await tx.selectFrom('incidents').selectAll().where('id', 'in', chunk).execute();
+    for (const row of part) found.set(row.id, row);
+  }
+  for (const chunk of inChunks(roots)) {
+    const part = await tx
+      .selectFrom('incidents')
+      .selectAll()
+      .where('root_id', 'in', chunk)
+      .where(sql<SqlBool>`(closed_at is null or closed_at >= ${lately})`)
+      .execute();
+    for (const row of part) found.set(row.id, row);
+  }
+  return [...found.values()];
+}
