@@ -33,6 +33,7 @@ it.each([
   ['SyncTrigger', words.SYNC_TRIGGERS],
   ['InventoryChangeKind', words.INVENTORY_CHANGE_KINDS],
   ['DeadLetterStage', words.DEAD_LETTER_STAGES],
+  ['EventFormat', words.EVENT_FORMATS],
 ])('has the words of enum %s', (name, list) => {
   expect([...list].toSorted()).toEqual(enums.get(name)?.toSorted());
 });

@@ -140,6 +140,10 @@ export const DEAD_LETTER_STAGES = [
 ] as const;
 export type DeadLetterStage = (typeof DEAD_LETTER_STAGES)[number];
 
+/** Formats that events can be had in. */
+export const EVENT_FORMATS = ['NATIVE', 'CLOUDEVENTS', 'STANDARD_WEBHOOK'] as const;
+export type EventFormat = (typeof EVENT_FORMATS)[number];
+
 export type UserErrorCode =
   | 'NOT_FOUND'
   | 'INVALID'

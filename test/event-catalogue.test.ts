@@ -39,7 +39,7 @@ describe('the catalogue of event types', () => {
       for (const { code, type, family, severity } of table.rows) {
         const entry = findEventType(type);
         expect({ code, family: entry?.family }).toEqual({ code, family });
-        expect([entry?.severity, ...(entry?.otherSeverities ?? [])], code).toContain(severity);
+        expect([entry?.severity, ...(entry?.otherSeverities ?? [])]).toContain(severity);
         expect(table.typeOf(code)).toBe(type);
         expect(table.codesOf(type)).toContain(code);
       }

@@ -8,6 +8,7 @@ import type { Database } from '../../storage/database.ts';
 import type { EventCursors } from '../../storage/event-cursor.ts';
 import type { InventoryScope } from '../../storage/inventory-store-scope.ts';
 import { requireScope } from '../require-scope.ts';
+import type { Catalogue } from './catalogue.ts';
 import { createEventLoaders, type EventLoaders } from './loaders.ts';
 
 /** What the resolvers stand on; the same for all requests. */
@@ -19,6 +20,7 @@ export interface EventServices {
   readonly integrationChanges: IntegrationChanges;
   readonly deadLetters: DeadLetters;
   readonly inventory: InventoryScope;
+  readonly catalogue: Catalogue;
 }
 
 /** One per request: its loaders are that request's view of the log and die with the principal's permissions. */

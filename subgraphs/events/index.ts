@@ -10,6 +10,7 @@ import type { CursorCodec } from '../../storage/cursor.ts';
 import type { Database } from '../../storage/database.ts';
 import { createEventCursors } from '../../storage/event-cursor.ts';
 import { createInventoryScope, type InventoryVendor } from '../../storage/inventory-store-scope.ts';
+import { createCatalogue, type MappedVendor } from './catalogue.ts';
 import { type Context, createEventsContext, type EventServices } from './context.ts';
 import { resolvers } from './resolvers.ts';
 
@@ -28,7 +29,7 @@ export interface EventsOptions {
 /** What happened, and what happens. */
 export function createEventsSubgraph(
   options: EventsOptions,
-  vendors: readonly (VendorWords & InventoryVendor)[],
+  vendors: readonly (VendorWords & InventoryVendor & MappedVendor)[],
 ): Subgraph<Context> {
   const { db, cursors: codec, tail, deadLetters, now = Date.now } = options;
   const timing = options.timing === undefined ? {} : { timing: options.timing };
@@ -42,6 +43,7 @@ export function createEventsSubgraph(
     integrationChanges: createIntegrationChanges({ db, ...timing }),
     deadLetters,
     inventory: createInventoryScope(db, vendors, now),
+    catalogue: createCatalogue(vendors),
   };
   return {
     name: 'events',

@@ -1,8 +1,11 @@
+import { jsonSchemaOf, sampleOf } from '../../schema/catalogue/event-types.ts';
+import { EVENT_CODECS } from '../../schema/formats/formats.ts';
 import {
   ACCESS_OUTCOMES,
   DEAD_LETTER_STAGES,
   DEVICE_STATES,
   EVENT_FAMILIES,
+  type EventFormat,
   EVIDENCE_SOURCES,
   SEVERITIES,
   STATUS_REASONS,
@@ -20,6 +23,7 @@ import { toWord } from '../row-words.ts';
 import type { Context } from './context.ts';
 import type { Resolvers } from './generated/types.ts';
 import { detailsOf, mediaOf, webAddress } from './model.ts';
+import { nativeOf } from './native.ts';
 import { bodyPreview, headersOf, rawOf } from './previews.ts';
 import { replayDeadLetters } from './replay.ts';
 
@@ -62,6 +66,7 @@ const event = {
   duplicateCount: (row: LoggedEvent, _: unknown, context: Context) => context.read().duplicates.load(row),
   origin: (row: LoggedEvent) => toWord(EVIDENCE_SOURCES, row.origin, 'WEBHOOK'),
   media: (row: LoggedEvent) => mediaOf(row, eventId(row.key)),
+  as: (row: LoggedEvent, { format }: { readonly format: EventFormat }) => EVENT_CODECS[format].encode(nativeOf(row)),
   raw: async (row: LoggedEvent, _: unknown, context: Context) => rawOf(await context.read().raw.load(row.seq)),
 };
 
@@ -69,6 +74,7 @@ export const resolvers: Resolvers = {
   Query: {
     events: (_, { first, after, filter }, context) =>
       context.read().events(parsePageArgs(first, after), parseEventFilter(filter)),
+    eventTypes: (_, selection, { catalogue }) => catalogue(selection),
   },
   Mutation: {
     replayDeadLetters: (_, { input }, context) => replayDeadLetters(context, input),
@@ -134,6 +140,11 @@ export const resolvers: Resolvers = {
   SystemEvent: { ...event, detail: (row) => detailsOf(row).detail ?? null },
   SupervisionEvent: { ...event, intervalSeconds: (row) => detailsOf(row).intervalSeconds ?? null },
   InventoryEvent: { ...event, change: (row) => detailsOf(row).change ?? row.type },
+  EventType: {
+    jsonSchema: (type) => jsonSchemaOf(type),
+    sample: (type, { format }) => EVENT_CODECS[format ?? 'NATIVE'].encode(sampleOf(type)),
+    deprecatedAt: ({ deprecatedAt }) => (deprecatedAt === null ? null : Date.parse(deprecatedAt)),
+  },
   EventConnection: connectionResolvers<LoggedEvent>(),
   EventEdge: edgeResolvers<LoggedEvent>(),
   Device: {
