@@ -123,7 +123,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const deadLetters = createDeadLetters({ db, processor });
   const tail = createLogTail({ db, logger });
   parts.defer(() => tail.stop());
-  const retention = createRetention({ db, logger, now });
+  const retention = createRetention({ db, logger, now, isBusy: () => inbox.waiting > 0 });
   parts.defer(() => retention.stop());
   parts.defer(() => processor.stop());
 

@@ -1,5 +1,9 @@
+import { sql } from 'kysely';
 import { expect, it } from 'vitest';
-import { readTail } from '../../storage/event-log.ts';
+import { insertEvents, readTail } from '../../storage/event-log.ts';
+import { eventRow } from '../../storage/fixtures/event-rows.ts';
+import type { History } from '../../storage/history-retention.ts';
+import { verifyChain } from '../../storage/log-chain.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { createInboxWriter } from '../inbox/inbox-writer.ts';
 import { acme, acmeBody, NOON, quiet, seed } from '../testing.ts';
@@ -94,5 +98,128 @@ eachEngine('retention', (open) => {
     expect(await deliver('a')).toBe(1);
     const inboxRows = await db.read.selectFrom('inbox').select('status').execute();
     expect(inboxRows).toEqual([{ status: 'DONE' }]);
+  });
+
+  it('forgets what is over after 400 days, and what syncs did after 90; what is not over stays', async () => {
+    const db = await open();
+    const clock = { now: NOON };
+    const retention = createRetention({ db, logger: quiet, now: () => clock.now });
+    await db.write(async (tx) => {
+      const incident = {
+        org_id: 'o',
+        site_id: null,
+        root_kind: 'DEVICE',
+        cause: 'DEVICE_DOWN',
+        summary: '',
+        details: '{}',
+        affected: 0,
+      };
+      const at = { opened_at: NOON, updated_at: NOON };
+      await tx
+        .insertInto('incidents')
+        .values([
+          { ...incident, ...at, id: 'over', root_id: 'a', closed_at: NOON },
+          { ...incident, ...at, id: 'open', root_id: 'b', closed_at: null },
+        ])
+        .execute();
+      const outage = { integration_id: 'i', cause: 'x' };
+      await tx
+        .insertInto('source_outages')
+        .values([
+          { ...outage, from_at: NOON - DAY, to_at: NOON },
+          { ...outage, from_at: NOON, to_at: null },
+        ])
+        .execute();
+      const work = {
+        org_id: 'o',
+        site_id: null,
+        device_id: null,
+        from_at: NOON,
+        reason: '',
+        created_by: '',
+        created_at: 0,
+      };
+      await tx
+        .insertInto('maintenance_windows')
+        .values([
+          { ...work, id: 'done', to_at: NOON },
+          { ...work, id: 'coming', to_at: NOON + 500 * DAY },
+        ])
+        .execute();
+      const rhythm = { integration_id: 'i', samples: 1, histogram: '[]', limit_ms: null };
+      await tx
+        .insertInto('rhythms')
+        .values([
+          { ...rhythm, type: 'DOOR', updated_at: NOON },
+          { ...rhythm, type: 'CAMERA', updated_at: NOON + 300 * DAY },
+        ])
+        .execute();
+      const code = { integration_id: 'i', org_id: 'o', count: 1, first_seen_at: NOON };
+      await tx
+        .insertInto('unknown_codes')
+        .values([
+          { ...code, code: 'old', last_seen_at: NOON },
+          { ...code, code: 'new', last_seen_at: NOON + 300 * DAY },
+        ])
+        .execute();
+      const run = {
+        org_id: 'o',
+        integration_id: 'i',
+        trigger: 'SCHEDULE',
+        state: 'OK',
+        listed: 0,
+        added: 0,
+        updated: 0,
+      };
+      const rest = { removed: 0, unmapped: 0, errors: '[]', idempotency_key: null };
+      await tx
+        .insertInto('sync_runs')
+        .values([
+          { ...run, ...rest, id: 'old', started_at: NOON, finished_at: NOON },
+          { ...run, ...rest, id: 'new', started_at: NOON + 300 * DAY, finished_at: NOON },
+        ])
+        .execute();
+    });
+    const left = async () => {
+      const ids = async (table: History, column: string) => {
+        const rows = await sql<{
+          it: string;
+        }>`select ${sql.ref(column)} as it from ${sql.table(table)} order by 1`.execute(db.read);
+        return rows.rows.map(({ it }) => it);
+      };
+      return [
+        await ids('incidents', 'id'),
+        await ids('source_outages', 'from_at'),
+        await ids('maintenance_windows', 'id'),
+        await ids('rhythms', 'type'),
+        await ids('unknown_codes', 'code'),
+        await ids('sync_runs', 'id'),
+      ];
+    };
+    await retention.run();
+    expect((await left()).map((ids) => ids.length)).toEqual([2, 2, 2, 2, 2, 2]);
+    clock.now = NOON + 91 * DAY;
+    await retention.run();
+    expect((await left()).map((ids) => ids.length)).toEqual([2, 2, 2, 2, 2, 1]);
+    clock.now = NOON + 400 * DAY + 1;
+    await retention.run();
+    expect(await left()).toEqual([['open'], [NOON], ['coming'], ['CAMERA'], ['new'], []]);
+  });
+
+  it('seals the log before it forgets any of it', async () => {
+    const db = await open();
+    const clock = { now: NOON };
+    const retention = createRetention({ db, logger: quiet, now: () => clock.now });
+    await db.write(async (tx) => {
+      const first = await db.takeSequence(tx, 2_500);
+      const rows = Array.from({ length: 2_500 }, (_, at) => eventRow(first + at, { received_at: NOON + at }));
+      await insertEvents(db, tx, rows);
+    });
+    await retention.run();
+    expect(await verifyChain(db)).toMatchObject({ segments: 2, unsealed: 500, broken: [] });
+    clock.now = NOON + 90 * DAY + 1_500;
+    await retention.run();
+    expect(await readTail(db)).toBe(1_500);
+    expect(await verifyChain(db)).toMatchObject({ segments: 2, events: 500, unsealed: 0, broken: [] });
   });
 });
