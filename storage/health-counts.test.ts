@@ -176,8 +176,8 @@ eachEngine('kept counts', (open, engine) => {
     const before = await kept(old);
     // Back to before the counts were kept.
     await old.write(async (tx) => {
-      const drop = ['insert', 'update', 'delete'].map((name) => `health_counts_${name}`);
-      for (const name of drop) {
+      const all = ['insert', 'update', 'delete', ...(engine === 'sqlite' ? ['enter', 'leave'] : [])];
+      for (const name of all.map((each) => `health_counts_${each}`)) {
         await sql.raw(`drop trigger "${name}"${engine === 'postgres' ? ' on devices' : ''}`).execute(tx);
         if (engine === 'postgres') await sql.raw(`drop function "${name}"`).execute(tx);
       }
