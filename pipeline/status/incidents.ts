@@ -32,12 +32,20 @@ function causeOf(incident: Pick<IncidentRow, 'cause'>): IncidentCause {
   return cause === 'PLATFORM_DOWN' || cause === 'SITE_POWER' ? cause : 'DEVICE_DOWN';
 }
 
-function draftOf(
-  incident: IncidentRow,
-  word: 'opened' | 'closed',
-  where: Told,
-  { at, summary, mergedInto }: { readonly at: number; readonly summary: string; readonly mergedInto: string | null },
-): EventDraft {
+const ENDED: Readonly<Record<IncidentCause, string>> = {
+  DEVICE_DOWN: 'it is back',
+  PLATFORM_DOWN: 'the platform is heard again',
+  SITE_POWER: 'power is back',
+};
+
+function summaryOf(incident: IncidentRow, { word, mergedInto }: Telling): string {
+  if (word === 'opened') return incident.summary;
+  const why = mergedInto === null ? ENDED[causeOf(incident)] : 'it is part of a wider incident';
+  return `${incident.summary}: over, ${why}`;
+}
+
+function draftOf(incident: IncidentRow, telling: Telling): EventDraft {
+  const { word, where, at, mergedInto } = telling;
   return {
     vendorEventId: `${incident.id} ${word} ${at}`,
     family: 'SYSTEM',
@@ -50,7 +58,7 @@ function draftOf(
     nativeDeviceId: where.nativeDeviceId ?? null,
     claim: null,
     isLifeSign: false,
-    summary,
+    summary: summaryOf(incident, telling),
     details: {
       detail: {
         incidentId: incident.id,
@@ -66,19 +74,18 @@ function draftOf(
   };
 }
 
-/**
- * Stores an incident, or opens one that had ended again, and says so in the log.
- *
- * @param incident as it is to be stored; `closed_at` null
- * @param when.at when it began, or began again, by the source's clock
- */
-export async function openIncident(
-  tx: Tx,
-  writer: WriterSource,
-  incident: IncidentRow,
-  where: Told,
-  { at, now }: { readonly at: number; readonly now: number },
-): Promise<void> {
+/** Something to say in the log about an incident, once everything else of the transaction is written. */
+export interface Telling {
+  readonly incidentId: string;
+  readonly word: 'opened' | 'closed';
+  readonly where: Told;
+  /** By the source's clock. */
+  readonly at: number;
+  readonly mergedInto: string | null;
+}
+
+/** Stores an incident, or opens one that had ended again. @param incident as it is to be stored; `closed_at` null */
+export async function openIncident(tx: Tx, incident: IncidentRow): Promise<void> {
   await tx
     .insertInto('incidents')
     .values(incident)
@@ -87,47 +94,41 @@ export async function openIncident(
         closed_at: null,
         details: incident.details,
         affected: sql<number>`incidents.affected + excluded.affected`,
-        updated_at: now,
+        updated_at: incident.updated_at,
       }),
     )
     .execute();
-  const draft = draftOf(incident, 'opened', where, { at, summary: incident.summary, mergedInto: null });
-  await writer().writeEvents(tx, where.integration, [draft], 'POLL', now);
 }
 
-const ENDED: Readonly<Record<IncidentCause, string>> = {
-  DEVICE_DOWN: 'it is back',
-  PLATFORM_DOWN: 'the platform is heard again',
-  SITE_POWER: 'power is back',
-};
-
-/**
- * Ends an incident and says so in the log. Its devices are left as they are.
- *
- * @param end.at by the source's clock; never before its beginning
- * @param end.mergedInto the wider incident that explains its devices from now on
- */
-export async function closeIncident(
-  tx: Tx,
-  writer: WriterSource,
-  incident: IncidentRow,
-  where: Told,
-  end: { readonly at: number; readonly now: number; readonly mergedInto: string | null },
-): Promise<void> {
-  const at = Math.max(end.at, incident.opened_at);
+/** Ends an incident; its devices are left as they are. @param at by the source's clock @returns when it ended */
+export async function closeIncident(tx: Tx, incident: IncidentRow, at: number, now: number): Promise<number> {
+  const closedAt = Math.max(at, incident.opened_at);
   await tx
     .updateTable('incidents')
-    .set({ closed_at: at, updated_at: end.now })
+    .set({ closed_at: closedAt, updated_at: now })
     .where('id', '=', incident.id)
     .where('closed_at', 'is', null)
     .execute();
-  const why = end.mergedInto === null ? ENDED[causeOf(incident)] : 'it is part of a wider incident';
-  const draft = draftOf(incident, 'closed', where, {
-    at,
-    summary: `${incident.summary}: over, ${why}`,
-    mergedInto: end.mergedInto,
-  });
-  await writer().writeEvents(tx, where.integration, [draft], 'POLL', end.now);
+  return closedAt;
+}
+
+/** Says in the log what became of incidents. Call it last: from here on other writers of the log wait. */
+export async function tellIncidents(
+  tx: Tx,
+  writer: WriterSource,
+  tellings: readonly Telling[],
+  now: number,
+): Promise<void> {
+  if (tellings.length === 0) return;
+  const ids = [...new Set(tellings.map(({ incidentId }) => incidentId))];
+  const rows = await tx.selectFrom('incidents').selectAll().where('id', 'in', ids).execute();
+  const incidents = new Map(rows.map((row) => [row.id, row]));
+  for (const telling of tellings) {
+    const incident = incidents.get(telling.incidentId);
+    if (incident === undefined) continue;
+    const draft = draftOf(incident, telling);
+    await writer().writeEvents(tx, telling.where.integration, [draft], 'POLL', now);
+  }
 }
 
 /** Counts devices that an incident explains in addition. */

@@ -7,6 +7,8 @@ import {
   closeIncident,
   type IncidentRow,
   openIncident,
+  type Telling,
+  tellIncidents,
   type Told,
   type WriterSource,
 } from './incidents.ts';
@@ -14,19 +16,26 @@ import { type Conclusions, concludeRootCauses, EXPLAINED_WITHIN_MS, type Explana
 import { type Family, type FamilyRow, readFamily, readIncidents } from './root-cause-family.ts';
 import type { StatusTransition, TransitionHook } from './transitions.ts';
 
+/** What was settled, and what is to be said about it. */
+export interface Settled extends Conclusions {
+  readonly family: Family;
+  readonly incidents: readonly IncidentRow[];
+  readonly tellings: readonly Telling[];
+}
+
 /**
  * Judges devices of one integration and all behind them anew: which failures others explain, which incidents begin and
- * end. The caller holds the integration's row (see lockIntegration) and moves the org's revision.
+ * end. The caller holds the integration's row (see lockIntegration), tells what is to be told when all else is written,
+ * and moves the org's revision.
  *
  * @param now milliseconds since the epoch, by our clock
  */
 export async function settleRootCauses(
   tx: Tx,
-  writer: WriterSource,
   integration: IntegrationRow,
   ids: readonly string[],
   now: number,
-): Promise<Conclusions & { readonly family: Family; readonly incidents: readonly IncidentRow[] }> {
+): Promise<Settled> {
   const family = await readFamily(tx, ids);
   const incidents = await readIncidents(tx, family, integration.id);
   const conclusions = concludeRootCauses({
@@ -46,25 +55,34 @@ export async function settleRootCauses(
   });
   await explainDevices(tx, conclusions.changes);
   const added = newlyExplained(family, conclusions.changes);
+  const tellings: Telling[] = [];
   for (const { id, root, isReopened } of conclusions.opened) {
     const row = family.rows.get(root.id);
     if (row === undefined) continue;
     const before = incidents.find((incident) => incident.id === id);
     const incident =
       isReopened && before !== undefined
-        ? { ...before, closed_at: null, affected: added.get(id) ?? 0 }
+        ? { ...before, closed_at: null, affected: added.get(id) ?? 0, updated_at: now }
         : deviceDown(id, row, added.get(id) ?? 0, now);
     added.delete(id);
-    await openIncident(tx, writer, incident, whereOf(integration, row), { at: root.since, now });
+    await openIncident(tx, incident);
+    tellings.push({
+      incidentId: id,
+      word: 'opened',
+      where: whereOf(integration, row),
+      at: root.since,
+      mergedInto: null,
+    });
   }
   for (const { id, root, mergedInto } of conclusions.closed) {
     const row = family.rows.get(root.id);
     const incident = incidents.find((each) => each.id === id);
     if (row === undefined || incident === undefined) continue;
-    await closeIncident(tx, writer, incident, whereOf(integration, row), { at: root.since, now, mergedInto });
+    const at = await closeIncident(tx, incident, root.since, now);
+    tellings.push({ incidentId: id, word: 'closed', where: whereOf(integration, row), at, mergedInto });
   }
   for (const [id, count] of added) await addAffected(tx, id, count, now);
-  return { ...conclusions, family, incidents };
+  return { ...conclusions, family, incidents, tellings };
 }
 
 function deviceDown(id: string, row: FamilyRow, affected: number, now: number): IncidentRow {
@@ -123,7 +141,7 @@ export function createRootCauseHook(writer: WriterSource): TransitionHook {
   return async (_: Database, tx, integration, transitions) => {
     const ids = [...new Set(transitions.map(({ deviceId }) => deviceId))];
     const now = Math.max(...transitions.map(({ row }) => row.received_at));
-    const settled = await settleRootCauses(tx, writer, integration, ids, now);
+    const settled = await settleRootCauses(tx, integration, ids, now);
     for (const { deviceId, after, row } of transitions) {
       if (after === 'ONLINE') continue;
       const explanation = settled.explanations.get(deviceId);
@@ -131,6 +149,7 @@ export function createRootCauseHook(writer: WriterSource): TransitionHook {
       row.incident_id = explanation?.incidentId ?? null;
     }
     await hideRecoveries(tx, transitions, settled);
+    await tellIncidents(tx, writer, settled.tellings, now);
   };
 }
 
