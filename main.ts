@@ -105,7 +105,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
       ingest.maxDeliveryBytes === undefined ? [] : [[slug, ingest.maxDeliveryBytes] as const],
     ),
   );
-  const intake = createIntake({ db, vault, inbox, logger, now, gzipVendors, largeBodies });
+  const intake = createIntake({ db, vault, inbox, logger, now, vendors, gzipVendors, largeBodies });
   parts.defer(() => intake.close());
   const processor = createProcessor({
     db,

@@ -144,6 +144,9 @@ export async function startTestGateway(options: TestGatewayOptions = {}): Promis
       async handle(request, response, integrationId, rest) {
         response.writeHead(202).end(JSON.stringify({ integrationId, rest, method: request.method }));
       },
+      async ask(request, response, integrationId, rest) {
+        response.writeHead(200).end(JSON.stringify({ asked: integrationId, rest, method: request.method }));
+      },
     },
     syncs: { syncIntegration: () => Promise.reject(new Error('not part of this test')) },
     readiness: {},

@@ -68,6 +68,7 @@ function variablesOf(code: string): Record<string, unknown> {
 /** What the text around an example promises. */
 function expectedOf(code: string): RegExp {
   if (code.includes('event-stream')) return /health\.offline[\s\S]*health\.online/;
+  if (code.includes('/receipts?')) return /"receipts":\[\{"eventId":"receipt-\d+","status":"(PENDING|ACCEPTED)"/;
   if (code.includes('for attempt')) return /"duplicate":true/;
   return /^/;
 }

@@ -103,6 +103,16 @@ describe('front door', () => {
     expect((await get('/webhooks/int_1')).status).toBe(404);
   });
 
+  it('hands questions for receipts to the intake, with the secret that may stand before them', async () => {
+    const plain = await get('/webhooks/int_1/receipts?eventId=e1');
+    expect(await plain.json()).toEqual({ asked: 'int_1', rest: 'receipts', method: 'GET' });
+    const withSecret = await get('/webhooks/int_1/path-secret/receipts?eventId=e1');
+    expect(await withSecret.json()).toMatchObject({ asked: 'int_1', rest: 'path-secret/receipts' });
+    expect((await get('/webhooks/int_1/receipt')).status).toBe(404);
+    const posted = await get('/webhooks/int_1/receipts', { method: 'POST', body: '{}' });
+    expect(await posted.json()).toMatchObject({ rest: 'receipts', method: 'POST' });
+  });
+
   it.each(['/nothing', '/webhooks/', '/webhooks/a%2fb', '/graphql/x', '/integrations/int_1'])(
     'has nothing at %s',
     async (path) => {
@@ -238,7 +248,7 @@ describe('front door', () => {
         keys: { keys: { keys: [] } },
         logger: createLogger('silent'),
       }),
-      intake: { handle: () => Promise.resolve() },
+      intake: { handle: () => Promise.resolve(), ask: () => Promise.resolve() },
       syncs,
       readiness: {},
     });

@@ -16,6 +16,8 @@ import { answerSync } from './sync-trigger.ts';
 export interface WebhookIntake {
   /** @param rest what follows the integration's id in the path, without the slash; empty when nothing does */
   handle(request: IncomingMessage, response: ServerResponse, integrationId: string, rest: string): Promise<void>;
+  /** Tells a sender what became of its deliveries. @param rest `receipts`, after what else follows the integration's id */
+  ask(request: IncomingMessage, response: ServerResponse, integrationId: string, rest: string): Promise<void>;
 }
 
 export interface Routes {
@@ -33,6 +35,7 @@ export interface Routes {
 }
 
 const WEBHOOK = /^\/webhooks\/([\w-]{1,100})(?:\/([^?]{0,500}))?(?:\?|$)/;
+const RECEIPTS = /^\/webhooks\/([\w-]{1,100})\/((?:[^?]{1,480}\/)?receipts)(?:\?|$)/;
 const SYNC = /^\/integrations\/([\w-]{1,100})\/sync$/;
 
 function isPageRequest(request: IncomingMessage, url: URL): boolean {
@@ -102,6 +105,12 @@ export function createRouter(routes: Routes): (request: IncomingMessage, respons
       response.setHeader('x-request-id', requestId);
       await intake.handle(request, response, webhook[1] ?? '', webhook[2] ?? '');
       return 'webhook';
+    }
+    const question = request.method === 'GET' ? RECEIPTS.exec(request.url ?? '') : null;
+    if (question !== null) {
+      response.setHeader('x-request-id', requestId);
+      await intake.ask(request, response, question[1] ?? '', question[2] ?? '');
+      return 'receipts';
     }
     prepareAnswer(response, requestId);
     try {

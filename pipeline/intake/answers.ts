@@ -14,6 +14,7 @@ export type IntakeCode =
   | 'INTEGRATION_DISABLED'
   | 'PAYLOAD_TOO_LARGE'
   | 'UNSUPPORTED_ENCODING'
+  | 'BAD_REQUEST'
   | 'RATE_LIMITED'
   | 'OVERLOADED'
   | 'UNAVAILABLE';
@@ -56,12 +57,23 @@ export const OVERLOADED: IntakeAnswer = {
   message: 'Too many deliveries wait. Nothing was stored; send again later.',
   retryAfterSeconds: 5,
 };
+export const TOO_MANY_QUESTIONS: IntakeAnswer = {
+  status: 429,
+  code: 'RATE_LIMITED',
+  message:
+    'More questions for receipts than one integration may ask in a second. Ask again later, for several at once.',
+  retryAfterSeconds: 1,
+};
 export const UNAVAILABLE: IntakeAnswer = {
   status: 503,
   code: 'UNAVAILABLE',
   message: 'The delivery could not be stored. Send again later.',
   retryAfterSeconds: 5,
 };
+
+export function badQuestion(message: string): IntakeAnswer {
+  return { status: 400, code: 'BAD_REQUEST', message };
+}
 
 export function tooLarge(limit: number): IntakeAnswer {
   return { status: 413, code: 'PAYLOAD_TOO_LARGE', message: `A delivery has at most ${limit} bytes.` };
@@ -75,6 +87,17 @@ export function refuse(res: ServerResponse, answer: IntakeAnswer, mustClose = fa
     'content-length': Buffer.byteLength(body),
     ...(answer.retryAfterSeconds === undefined ? {} : { 'retry-after': String(answer.retryAfterSeconds) }),
     ...(mustClose ? { connection: 'close' } : {}),
+  });
+  res.end(body);
+}
+
+/** What became of deliveries. */
+export function tellReceipts(res: ServerResponse, receipts: readonly object[]): void {
+  const body = JSON.stringify({ receipts });
+  res.writeHead(200, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'cache-control': 'no-store',
   });
   res.end(body);
 }

@@ -21,8 +21,11 @@ import {
   UNAVAILABLE,
   UNSUPPORTED_ENCODING,
 } from './answers.ts';
+import type { Vendor } from '../../adapter-kit/define-vendor.ts';
+import { createReceipts } from '../receipts/receipts.ts';
 import { createConsultation, evidenceOf } from './consultation.ts';
 import { createPressure } from './pressure.ts';
+import { createQuestions } from './questions.ts';
 import { inflate, MAX_INFLATED_BYTES } from './inflate.ts';
 import { readBody } from './read-body.ts';
 import { createRefusals } from './refusals.ts';
@@ -37,6 +40,8 @@ export interface IntakeDeps {
   readonly vault: Vault;
   readonly inbox: InboxWriter;
   readonly logger: Logger;
+  /** Whose decoders say which events a delivery brought, for its sender's receipts; default none. */
+  readonly vendors?: readonly Vendor[];
   /** Milliseconds since the epoch; default the system's clock. */
   readonly now?: () => number;
   /** Default 256 KiB; of a compressed body, as it was sent. */
@@ -59,6 +64,13 @@ export interface Intake {
    * @param rest what follows the integration in the path, without the slash: the secret of profile PATH_SECRET
    */
   handle(req: IncomingMessage, res: ServerResponse, integrationId: string, rest?: string): Promise<void>;
+  /**
+   * Tells a sender what became of what it sent: `GET …/receipts?eventId=…`. Never rejects.
+   *
+   * @param rest what follows the integration in the path, without the slash: `receipts`, and the secret of profile
+   *   PATH_SECRET before it
+   */
+  ask(req: IncomingMessage, res: ServerResponse, integrationId: string, rest: string): Promise<void>;
   /** Writes what was only counted so far. Deliveries in flight are the server's to finish first. */
   close(): Promise<void>;
 }
@@ -80,6 +92,8 @@ export function createIntake(deps: IntakeDeps): Intake {
   const sources = createWebhookSources({ db, vault: deps.vault, logger, now });
   const consultation = createConsultation({ db, vault: deps.vault, logger, now });
   const refusals = createRefusals({ db, logger, consultation });
+  const receipts = createReceipts({ db, vendors: deps.vendors ?? [], now });
+  const question = createQuestions({ sources, receipts, now });
   const uses = createSecretUses({ db, logger });
   const pressure = createPressure({ db, now, maxBacklog: deps.maxBacklog, maxPerSecond: deps.maxPerSecond });
 
@@ -176,6 +190,14 @@ export function createIntake(deps: IntakeDeps): Intake {
         // The inbox and the source cache say what is wrong, once; here it would be said for every delivery.
         if (!res.headersSent) refuse(res, error instanceof InboxFullError ? OVERLOADED : UNAVAILABLE);
         logger.debug({ err: error, integrationId }, 'A delivery could not be stored');
+      }
+    },
+    async ask(req, res, integrationId, rest) {
+      try {
+        await question(req, res, integrationId, rest);
+      } catch (error) {
+        if (!res.headersSent) refuse(res, UNAVAILABLE);
+        logger.warn({ err: error, integrationId }, 'A question for receipts could not be answered');
       }
     },
     async close() {

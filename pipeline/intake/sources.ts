@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { SIGNATURE_PROFILES } from '../../schema/words.ts';
+import { SIGNATURE_PROFILES, type SignatureProfile } from '../../schema/words.ts';
 import type { Database } from '../../storage/database.ts';
 import type { SecretRow } from '../../storage/rows.ts';
 import type { Vault } from '../../storage/vault.ts';
@@ -16,6 +16,10 @@ export interface WebhookSource {
   readonly verifier: Verifier | null;
   /** The path alone proves the sender: no body is needed for it. */
   readonly isProvenByPath: boolean;
+  /** Null where `verifier` is. */
+  readonly profile: SignatureProfile | null;
+  /** How far the sender's clock may be from ours, either way. */
+  readonly toleranceSeconds: number;
 }
 
 export interface WebhookSources {
@@ -96,6 +100,8 @@ export function createWebhookSources({ db, vault, logger, now }: WebhookSourcesD
       vendor: integration.vendor,
       isEnabled: integration.enabled === 1,
       isProvenByPath: profile === 'PATH_SECRET',
+      profile: profile ?? null,
+      toleranceSeconds: integration.tolerance_seconds,
       verifier:
         profile === undefined
           ? null

@@ -45,7 +45,11 @@ export function decodeContext(
 }
 
 /** Asks the vendor's decoder; whatever it throws is an answer here. */
-export function decodeDelivery(vendor: Vendor, row: InboxRow, context: DecodeContext): Decoded {
+export function decodeDelivery(
+  vendor: Vendor,
+  row: Pick<InboxRow, 'headers' | 'source' | 'body' | 'received_at'>,
+  context: DecodeContext,
+): Decoded {
   try {
     const headers = Headers.parse(JSON.parse(row.headers));
     const source = EVIDENCE_SOURCES.find((name) => name === row.source) ?? 'WEBHOOK';

@@ -22,8 +22,7 @@ function prefixed(prefix: number, hash: Uint8Array): Buffer {
  * everything the event says. Neither depends on when or how it arrived.
  */
 export function eventIdentity(integrationId: string, draft: EventDraft): Buffer {
-  const hash = createHash('sha256').update(integrationId);
-  if (draft.vendorEventId !== null) return hash.update('\0id\0').update(draft.vendorEventId).digest();
+  if (draft.vendorEventId !== null) return vendorEventIdentity(integrationId, draft.vendorEventId);
   const content = [
     draft.type,
     draft.vendorCode,
@@ -36,7 +35,12 @@ export function eventIdentity(integrationId: string, draft: EventDraft): Buffer 
     draft.details,
     draft.raw,
   ];
-  return hash.update('\0content\0').update(JSON.stringify(content)).digest();
+  return createHash('sha256').update(integrationId).update('\0content\0').update(JSON.stringify(content)).digest();
+}
+
+/** The identity of an event of which its vendor's id is known. */
+export function vendorEventIdentity(integrationId: string, vendorEventId: string): Buffer {
+  return createHash('sha256').update(integrationId).update('\0id\0').update(vendorEventId).digest();
 }
 
 /** The event's key in the log, and its id: minute of the event, then identity, so that index inserts stay local. */
