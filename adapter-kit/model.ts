@@ -198,6 +198,8 @@ export interface EventDraft {
   readonly type: string;
   /** The vendor's own code or word. */
   readonly vendorCode: string | null;
+  /** The code or word, when no table of the vendor's folder has it: the event is kept, and operators see what is missing. */
+  readonly unknownCode?: string;
   readonly severity: Severity;
   /** By the source's clock. */
   readonly occurredAt: Date;

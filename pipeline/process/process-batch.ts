@@ -5,6 +5,7 @@ import type { Database, Tx } from '../../storage/database.ts';
 import { postpone, settleDead, settleDone, stillPending } from '../../storage/inbox.ts';
 import type { InboxRow, IntegrationRow } from '../../storage/rows.ts';
 import { StorageError } from '../../storage/storage-error.ts';
+import { countUnknownCodes, type UnknownCode } from '../../storage/unknown-codes.ts';
 import type { ClockSample, SourceClocks } from './source-clock.ts';
 import { applyPushedInventory } from '../sync/pushed-inventory.ts';
 import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
@@ -114,7 +115,9 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
     all.map(({ row }) => row.id),
   );
   const work = all.filter(({ row }) => pending.has(row.id));
-  const outcomes = await deps.writer.writeItems(tx, integration, work.flatMap(itemsOf));
+  const items = work.flatMap(itemsOf);
+  const outcomes = await deps.writer.writeItems(tx, integration, items);
+  await countUnknownCodes(tx, integration, unknownCodesOf(items, outcomes));
   const now = deps.now();
   const done: number[] = [];
   let at = 0;
@@ -169,6 +172,15 @@ function itemsOf({ row, decoded }: Work): readonly EventItem[] {
     // A stage that is left from before says that this is a replay.
     countsAsDuplicate: row.stage === null,
   }));
+}
+
+/** Of events that are new: a repetition tells nothing that was not counted before. */
+function unknownCodesOf(items: readonly EventItem[], outcomes: readonly EventOutcome[]): readonly UnknownCode[] {
+  return items.flatMap(({ draft, receivedAt }, index) =>
+    draft.unknownCode !== undefined && outcomes[index]?.kind === 'WRITTEN'
+      ? [{ code: draft.unknownCode, at: receivedAt }]
+      : [],
+  );
 }
 
 /** A replay tells nothing about a clock. */

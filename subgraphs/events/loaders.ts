@@ -27,7 +27,8 @@ import {
   getDeadLetters,
   pageDeadLetters,
 } from '../../storage/inbox-dead-letters.ts';
-import { createArgsLoader, createValueLoader } from '../batch-loaders.ts';
+import { readUnknownCodes, type UnknownCodeRow } from '../../storage/unknown-codes.ts';
+import { createArgsLoader, createGroupLoader, createValueLoader } from '../batch-loaders.ts';
 import type { Listing } from '../listing.ts';
 import { z } from 'zod';
 
@@ -37,6 +38,8 @@ export interface EventLoaders {
   readonly deadLetter: DataLoader<string, DeadLetterRow | null>;
   /** How often an event was delivered again, as itself or in a repeated delivery. */
   readonly duplicates: DataLoader<LoggedEvent, number>;
+  /** By integration, most frequent first. */
+  readonly unknownCodes: DataLoader<string, UnknownCodeRow[]>;
   /** JSON text of the platform's own record. */
   readonly raw: DataLoader<number, string | null>;
   events(page: PageArgs, filter: EventFilter): Promise<Listing<LoggedEvent>>;
@@ -104,6 +107,11 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
         keysOf(event).reduce((sum, key) => sum + (counts.get(Buffer.from(key).toString('hex')) ?? 0), 0),
       );
     }),
+
+    unknownCodes: createGroupLoader(
+      (ids) => readUnknownCodes(db, access, ids),
+      ({ integration_id }) => integration_id,
+    ),
 
     raw: new DataLoader<number, string | null>(
       async (seqs) => {

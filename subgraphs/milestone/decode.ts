@@ -174,13 +174,16 @@ function draftsOf(happening: Happening, context: DecodeContext): readonly EventD
 function draftOf(happening: Happening, context: DecodeContext): EventDraft {
   const word = wordOf(happening);
   if (word !== null && happening.deviceId !== null) return healthOf(happening, word);
-  const rule = (happening.name === null ? null : ruleOf(happening.name)) ?? unknownRule(happening.name ?? 'unknown');
+  const known = happening.name === null ? null : ruleOf(happening.name);
+  const rule = known ?? unknownRule(happening.name ?? 'unknown');
+  const code = happening.name ?? happening.typeId;
   const device = rule.family === 'INVENTORY' ? null : happening.deviceId;
   return {
     vendorEventId: happening.vendorEventId,
     family: rule.family,
     type: rule.type,
-    vendorCode: happening.name ?? happening.typeId,
+    vendorCode: code,
+    ...(known === null && code !== null ? { unknownCode: code } : {}),
     severity: rule.severity,
     occurredAt: happening.at,
     ...placeOf(device, context),
@@ -212,6 +215,7 @@ function healthOf(happening: Happening, word: string): EventDraft {
     family: 'HEALTH',
     type: `health.${claim.state.toLowerCase()}`,
     vendorCode: happening.name ?? happening.typeId,
+    ...(meaning.state === 'UNKNOWN' ? { unknownCode: `communication ${word}` } : {}),
     severity: communicationSeverity(claim.state, word),
     occurredAt: happening.at,
     nativeOrgId: null,

@@ -21,8 +21,18 @@ function decoded(name: string) {
 describe('the table of events', () => {
   it.each(eventTable.rows.map((row) => [row.code, row] as const))('%s is what its frames become', (code, row) => {
     const { type, family, severity } = row;
-    expect(decoded(code)).toMatchObject({ type, family, severity });
+    const draft = decoded(code);
+    expect(draft).toMatchObject({ type, family, severity });
+    expect(draft).not.toHaveProperty('unknownCode');
     expect(eventTable.codesOf(type)).toContain(code);
+  });
+
+  it('has no row for what is new: its name is kept and told', () => {
+    expect(decoded('DoorChime')).toMatchObject({ type: 'vendor.doorchime', unknownCode: 'DoorChime' });
+    expect(decoded('CommunicationDozing')).toMatchObject({
+      type: 'health.unknown',
+      unknownCode: 'communication Dozing',
+    });
   });
 
   it('has whole families of the product', () => {

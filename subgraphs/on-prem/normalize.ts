@@ -1,6 +1,7 @@
 // Pure: the contract's records to ours.
 import type { DeviceDraft, EventDraft, StatusClaim } from '../../adapter-kit/model.ts';
 import type { ContractDevice } from '../../schema/contract/records.ts';
+import type { DeviceState } from '../../schema/words.ts';
 import type { OnPremSettings } from './settings.ts';
 import type { WireEvent } from './wire.ts';
 import { CAPABILITIES, foldWord, STATUS_WORDS, TOLD, TYPE_WORDS } from './words.ts';
@@ -18,8 +19,12 @@ export function placeOf(
   return customerId === undefined ? null : { nativeOrgId: '', nativeSiteId: customerId };
 }
 
-function claimOf(word: string, observedAt: Date | null, { statusWords }: OnPremSettings): StatusClaim {
-  const state = own(statusWords, word) ?? STATUS_WORDS.get(foldWord(word));
+function stateOf(word: string, { statusWords }: OnPremSettings): DeviceState | undefined {
+  return own(statusWords, word) ?? STATUS_WORDS.get(foldWord(word));
+}
+
+function claimOf(word: string, observedAt: Date | null, settings: OnPremSettings): StatusClaim {
+  const state = stateOf(word, settings);
   return {
     state: state ?? 'UNKNOWN',
     reason: state === undefined || state === 'UNKNOWN' ? null : 'REPORTED',
@@ -73,6 +78,7 @@ export function normalizeEvent({ event, raw }: WireEvent, settings: OnPremSettin
     family: 'HEALTH',
     type: `health.${claim.state.toLowerCase()}`,
     vendorCode: status,
+    ...(stateOf(status, settings) === undefined ? { unknownCode: status } : {}),
     severity,
     occurredAt: event.timestamp,
     ...place,

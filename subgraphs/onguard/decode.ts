@@ -110,6 +110,7 @@ function decodeEvent(
     family: rule.family,
     type: rule.type,
     vendorCode: codeOf(event, word),
+    ...(isCovered && rule.type !== 'health.unknown' ? {} : { unknownCode: codeOf(event, word) }),
     severity: severityOf(event, rule, settings),
     occurredAt,
     nativeOrgId: null,

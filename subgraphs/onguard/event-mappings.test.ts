@@ -19,6 +19,8 @@ describe('the table of events', () => {
     const draft = decoded({ description });
     expect(draft).toMatchObject({ type: row?.type, family: row?.family, severity: row?.severity });
     expect(eventTable.codesOf(row?.type ?? '')).toContain(description);
+    // Another word than lost and restored: understood as far as that nobody knows how it is.
+    expect(draft?.unknownCode !== undefined).toBe(row?.type === 'health.unknown');
   });
 
   it.each(TYPE_NAMES)('the type %s is what its events become when no description fits', (name) => {
@@ -28,6 +30,11 @@ describe('the table of events', () => {
     const restored = decoded({ description: 'Quux restored' }, headers)?.type;
     // Whoever was let in or not has nothing to restore.
     expect(restored).toBe(over ?? eventTable.typeOf(`type: ${name}`));
+  });
+
+  it('has no row for what is new: its words and numbers are kept and told', () => {
+    const draft = decoded({ description: 'Coffee ready', event_type: 99, event_subtype: 7 });
+    expect(draft).toMatchObject({ type: 'vendor.coffee_ready', unknownCode: '99/7 Coffee ready' });
   });
 
   it('reads what the panel says of a badge', () => {

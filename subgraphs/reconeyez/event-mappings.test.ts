@@ -21,7 +21,9 @@ function decoded(code: string) {
 describe('the table of events', () => {
   it.each(eventTable.rows.map((row) => [row.code, row] as const))('%s is what its deliveries become', (code, row) => {
     const { type, family, severity } = row;
-    expect(decoded(code)).toMatchObject({ type, family, severity, vendorCode: code });
+    const draft = decoded(code);
+    expect(draft).toMatchObject({ type, family, severity, vendorCode: code });
+    expect(draft).not.toHaveProperty('unknownCode');
   });
 
   it.each(EVENT_NAMES)('leads from %s to our type and back, by name and code', (name) => {
@@ -32,6 +34,10 @@ describe('the table of events', () => {
     if (code === null) return;
     expect(eventTable.typeOf(code)).toBe(type);
     expect(eventTable.codesOf(type)).toContain(code);
+  });
+
+  it('has no row for what is new: its word is kept and told', () => {
+    expect(decoded('CatOnRoof')).toMatchObject({ type: 'alarm.other', unknownCode: 'CatOnRoof' });
   });
 
   it('leads back to every event of a type, and to none of another', () => {

@@ -115,6 +115,7 @@ function draftOf(reading: Reading, device: KnownDevice, receivedAt: Date): Event
   const point = reading.point === 'device' ? '' : ` (${reading.point})`;
   return {
     ...base,
+    ...(isKnown(reading) ? {} : { unknownCode: `${reading.signal} ${reading.value}` }),
     family: rule.family,
     type: rule.type,
     severity: rule.severity,
@@ -145,6 +146,12 @@ function presenceOf(reading: Reading, device: KnownDevice) {
     summary: `${device.name} ${rule.phrase}`.slice(0, MAX_SUMMARY),
     details: { detail: reading.metadata },
   };
+}
+
+/** Values of doors and tills are the sources' own; those of other signals are made by the dialects. */
+function isKnown({ signal, value }: Reading): boolean {
+  if (signal === 'access') return ACCESS_RULES.has(value);
+  return signal !== 'pos' || POS_RULES.has(value);
 }
 
 function claimOf(reading: Reading): StatusClaim | null {

@@ -17,7 +17,7 @@ import type {
 import type { ContractEvent } from '../../schema/contract/records.ts';
 import type { Severity } from '../../schema/words.ts';
 import { type Dialect, dialectOf, restoralOf } from './dialect.ts';
-import type { EventRule } from './event-rules.ts';
+import { type EventRule, FAMILY_FALLBACKS } from './event-rules.ts';
 import { describeIssues, parseEvent, RawRecord } from './wire.ts';
 import { foldWord, REASON_WORDS, SEVERITY_WORDS } from './words.ts';
 
@@ -70,7 +70,7 @@ function decodeEvent(source: unknown, dialect: Dialect, context: DecodeContext, 
   const parsed = parseEvent(dialect, raw.data);
   if (!parsed.success) throw new DecodeError('SCHEMA', `${where}${describeIssues(parsed.error)}`);
   const event = parsed.data;
-  const { rule, vendorCode } = understand(event, dialect, where);
+  const { rule, vendorCode, isKnown } = understand(event, dialect, where);
   if (rule.family === 'HEALTH' && event.deviceId === undefined)
     throw new DecodeError('SCHEMA', `${where}a health event names no device`);
   return {
@@ -78,6 +78,7 @@ function decodeEvent(source: unknown, dialect: Dialect, context: DecodeContext, 
     family: rule.family,
     type: rule.type,
     vendorCode,
+    ...(isKnown ? {} : { unknownCode: vendorCode }),
     severity: rule.severity,
     occurredAt: rule.type === 'supervision.last_seen' ? (event.lastSeen ?? event.timestamp) : event.timestamp,
     ...placeOf(event, dialect, context, where),
@@ -94,8 +95,18 @@ function decodeEvent(source: unknown, dialect: Dialect, context: DecodeContext, 
   };
 }
 
-/** Which of our types it is, and the vendor's own word for it. */
-function understand(event: ContractEvent, dialect: Dialect, where: string): { rule: EventRule; vendorCode: string } {
+interface Understood {
+  readonly rule: EventRule;
+  /** The vendor's own word for it. */
+  readonly vendorCode: string;
+  /** A table has it. */
+  readonly isKnown: boolean;
+}
+
+/** Rules of whole families: for words that no row has. */
+const FALLBACKS: ReadonlySet<EventRule> = new Set(Object.values(FAMILY_FALLBACKS));
+
+function understand(event: ContractEvent, dialect: Dialect, where: string): Understood {
   // The older and the minimal shape have no event type: what has a status is about health.
   const eventType = event.eventType ?? (event.status === null && event.lastSeen === null ? null : 'health');
   if (eventType === null) throw new DecodeError('SCHEMA', `${where}it has neither an event type nor a status`);
@@ -104,8 +115,10 @@ function understand(event: ContractEvent, dialect: Dialect, where: string): { ru
   if (family === 'HEALTH' && word === null) throw new DecodeError('SCHEMA', `${where}a health event has no status`);
   const vendorCode = word === null ? eventType : `${eventType}/${word}`;
   const rule = dialect.ruleOf(eventType, word);
-  if (rule === null) return { rule: unknownRule(eventType, event), vendorCode };
-  return { rule: event.restoral === true ? restoralOf(rule) : rule, vendorCode };
+  if (rule === null) return { rule: unknownRule(eventType, event), vendorCode, isKnown: false };
+  const isNewState = family === 'HEALTH' && rule.state === 'UNKNOWN' && dialect.stateOf(word ?? '') === null;
+  const isKnown = !FALLBACKS.has(rule) && !isNewState;
+  return { rule: event.restoral === true ? restoralOf(rule) : rule, vendorCode, isKnown };
 }
 
 /** A type that no table has is kept, not refused: a vendor may publish more than we know. */

@@ -30,7 +30,9 @@ function decoded(code: string) {
 describe('the table of events', () => {
   it.each(eventTable.rows.map((row) => [row.code, row] as const))('%s is what its deliveries become', (code, row) => {
     const { type, family, severity } = row;
-    expect(decoded(code)).toMatchObject({ type, family, severity });
+    const draft = decoded(code);
+    expect(draft).toMatchObject({ type, family, severity });
+    expect(draft?.unknownCode !== undefined).toBe(code.endsWith('*'));
     expect(eventTable.codesOf(type)).toContain(code);
   });
 });

@@ -78,6 +78,7 @@ export function decode(message: InboundMessage, context: DecodeContext): readonl
   const shared = {
     vendorEventId: event.id,
     vendorCode: event.name,
+    ...(rule === OTHER_EVENT ? { unknownCode: event.name } : {}),
     occurredAt,
     nativeOrgId: null,
     // The service's events name a camera and no site.

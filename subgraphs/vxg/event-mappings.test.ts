@@ -12,7 +12,9 @@ function decoded(name: string) {
 describe('the table of events', () => {
   it.each(eventTable.rows.map((row) => [row.code, row] as const))('%s is what polled events become', (code, row) => {
     const { type, family, severity } = row;
-    expect(decoded(code.replace('*', 'no_such_name'))).toMatchObject({ type, family, severity });
+    const draft = decoded(code.replace('*', 'no_such_name'));
+    expect(draft).toMatchObject({ type, family, severity });
+    expect(draft?.unknownCode).toBe(code === '*' ? 'no_such_name' : undefined);
     expect(eventTable.codesOf(type)).toContain(code);
   });
 });

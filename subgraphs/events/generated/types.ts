@@ -4,6 +4,7 @@ import type { Reference, EventListing, EventEntry, MediaItem, DeadLetterListing,
 import type { LoggedEvent } from '../../../storage/event-log.ts';
 import type { CataloguedType } from '../catalogue.ts';
 import type { StatusChange } from '../../../pipeline/stream/status-changes.ts';
+import type { UnknownCodeRow } from '../../../storage/unknown-codes.ts';
 import type { DeadLetterRow } from '../../../storage/inbox-dead-letters.ts';
 import type { UserError as UserErrorItem } from '../../../schema/words.ts';
 import type { Context } from '../context.ts';
@@ -467,6 +468,8 @@ export type Integration = {
   id: Scalars['ID']['output'];
   /** Deliveries that could not be used, newest first. */
   deadLetters: DeadLetterConnection;
+  /** Codes of the platform that no table of ours knows, most frequent first, at most 201: their events are kept, and only the vendor's table is missing them. Empty for who sees only some sites. */
+  unknownCodes: Maybe<Array<UnknownCode>>;
 };
 
 
@@ -475,6 +478,19 @@ export type IntegrationDeadLettersArgs = {
   first?: InputMaybe<Scalars['Int']['input']>;
   after?: InputMaybe<Scalars['String']['input']>;
   filter?: InputMaybe<DeadLetterFilter>;
+};
+
+/** A code or word of a platform that no table of ours knows. */
+export type UnknownCode = {
+  __typename?: 'UnknownCode';
+  /** As the platform writes it; `*` counts all codes together that came after the first 200. */
+  code: Scalars['String']['output'];
+  /** Events that had it. */
+  count: Scalars['Int']['output'];
+  /** When the first of them reached us. */
+  firstSeenAt: Scalars['DateTime']['output'];
+  /** When the last of them reached us. */
+  lastSeenAt: Scalars['DateTime']['output'];
 };
 
 /** Something that happened. */
@@ -1533,6 +1549,7 @@ export type ResolversTypes = {
   Site: ResolverTypeWrapper<Reference>;
   Device: ResolverTypeWrapper<Reference>;
   Integration: ResolverTypeWrapper<Reference>;
+  UnknownCode: ResolverTypeWrapper<UnknownCodeRow>;
   Event: ResolverTypeWrapper<LoggedEvent>;
   HealthEvent: ResolverTypeWrapper<LoggedEvent>;
   AlarmEvent: ResolverTypeWrapper<LoggedEvent>;
@@ -1594,6 +1611,7 @@ export type ResolversParentTypes = {
   Site: Reference;
   Device: Reference;
   Integration: Reference;
+  UnknownCode: UnknownCodeRow;
   Event: LoggedEvent;
   HealthEvent: LoggedEvent;
   AlarmEvent: LoggedEvent;
@@ -1696,6 +1714,14 @@ export type IntegrationResolvers<ContextType = Context, ParentType extends Resol
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['Integration']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   deadLetters?: Resolver<ResolversTypes['DeadLetterConnection'], ParentType, ContextType, RequireFields<IntegrationDeadLettersArgs, 'first'>>;
+  unknownCodes?: Resolver<Maybe<Array<ResolversTypes['UnknownCode']>>, ParentType, ContextType>;
+};
+
+export type UnknownCodeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['UnknownCode'] = ResolversParentTypes['UnknownCode']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  firstSeenAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  lastSeenAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type EventResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Event'] = ResolversParentTypes['Event']> = {
@@ -2077,6 +2103,7 @@ export type Resolvers<ContextType = Context> = {
   Site?: SiteResolvers<ContextType>;
   Device?: DeviceResolvers<ContextType>;
   Integration?: IntegrationResolvers<ContextType>;
+  UnknownCode?: UnknownCodeResolvers<ContextType>;
   Event?: EventResolvers<ContextType>;
   HealthEvent?: HealthEventResolvers<ContextType>;
   AlarmEvent?: AlarmEventResolvers<ContextType>;
