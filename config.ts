@@ -39,6 +39,8 @@ export interface Limits {
   readonly connections: number;
   /** Of these, from one address. Loopback is exempt: a reverse proxy there speaks for everybody. */
   readonly connectionsPerAddress: number;
+  /** Open WebSocket connections and event streams of one principal. */
+  readonly connectionsPerPrincipal: number;
 }
 
 export const DEFAULT_LIMITS: Limits = {
@@ -46,6 +48,7 @@ export const DEFAULT_LIMITS: Limits = {
   operationMs: 10_000,
   connections: 20_000,
   connectionsPerAddress: 200,
+  connectionsPerPrincipal: 1_000,
 };
 
 /** Names every variable that is missing or unusable; values are left out, they may be secrets. */
@@ -127,6 +130,7 @@ const Environment = z.object({
   MAX_OPERATION_MS: integer(100, 60_000, DEFAULT_LIMITS.operationMs),
   MAX_CONNECTIONS: integer(10, 1_000_000, DEFAULT_LIMITS.connections),
   MAX_CONNECTIONS_PER_ADDRESS: integer(1, 1_000_000, DEFAULT_LIMITS.connectionsPerAddress),
+  MAX_CONNECTIONS_PER_PRINCIPAL: integer(1, 1_000_000, DEFAULT_LIMITS.connectionsPerPrincipal),
 });
 
 function parseEnvironment<T>(schema: z.ZodType<T>, env: Readonly<Record<string, string | undefined>>): T {
@@ -185,6 +189,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
       operationMs: settings.MAX_OPERATION_MS,
       connections: settings.MAX_CONNECTIONS,
       connectionsPerAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,
+      connectionsPerPrincipal: settings.MAX_CONNECTIONS_PER_PRINCIPAL,
     },
   };
 }

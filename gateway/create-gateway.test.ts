@@ -144,7 +144,7 @@ describe('gateway with the federation engine', () => {
     controller.abort();
     for (const stream of streams) await stream.return?.();
     await topic.opened(0);
-    expect(engine.streams()).toEqual({ groups: 0, subscribers: 0 });
+    expect(engine.streams()).toMatchObject({ groups: 0, subscribers: 0 });
   });
 
   it('tells a subscriber that its cursor is bad', async () => {

@@ -8,9 +8,11 @@ import { createGraphQLHandler } from './http/graphql-handler.ts';
 import type { ReadinessChecks } from './http/health.ts';
 import { createRouter, type WebhookIntake } from './http/router.ts';
 import { createHttpServer, listenOn, type SendTimeouts } from './http/server.ts';
+import { createSubscriptions } from './http/subscriptions.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createOperations } from './operations.ts';
 import { createPlayground, type PlaygroundDemo } from './playground/playground.ts';
+import { createPrincipalCaps } from './principal-caps.ts';
 import { serveGraphQLSockets } from './ws/server.ts';
 
 /** What is under way may take this long after we were told to stop. */
@@ -58,7 +60,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     metrics,
     logger,
   });
-  const graphql = createGraphQLHandler({ operations, authenticator, now });
+  const caps = createPrincipalCaps(limits.connectionsPerPrincipal);
+  const subscriptions = createSubscriptions({ caps, now });
+  const graphql = createGraphQLHandler({ operations, authenticator, subscriptions });
   const cors = createCors(config.corsOrigins);
   const router = createRouter({
     graphql,
@@ -74,14 +78,31 @@ export function createGateway(options: GatewayOptions): Gateway {
     logger,
   });
   const server = createHttpServer(router, limits, options.timeouts);
-  const sockets = serveGraphQLSockets(server, { operations, authenticator, cors, logger, now });
+  const sockets = serveGraphQLSockets(server, { operations, authenticator, caps, cors, logger, now });
 
   metrics.watch('convergraph_graphql_in_flight', 'Queries and mutations that run now.', () => operations.inFlight());
   metrics.watch('convergraph_websocket_connections', 'Open WebSocket connections.', () => sockets.connections());
   metrics.watch('convergraph_websocket_operations', 'Operations open on them.', () => sockets.operations());
-  metrics.watch('convergraph_sse_streams', 'Open server-sent event streams.', () => graphql.streams());
+  metrics.watch('convergraph_sse_streams', 'Open server-sent event streams.', () => subscriptions.count());
   metrics.watch('convergraph_stream_groups', 'Streams that subscribers share.', () => engine.streams().groups);
   metrics.watch('convergraph_stream_subscribers', 'Subscribers of streams.', () => engine.streams().subscribers);
+  const streams = (): ReturnType<GraphQLEngine['streams']> => engine.streams();
+  metrics.watchTotal(
+    'convergraph_stream_items_total',
+    'Items made, each once for all who share it.',
+    () => streams().items,
+  );
+  metrics.watchTotal('convergraph_stream_deliveries_total', 'Items handed to subscribers.', () => streams().deliveries);
+  metrics.watchTotal(
+    'convergraph_subscribers_too_slow_total',
+    'Subscribers that were cut because too much waited for them.',
+    () => sockets.cut().tooSlow + subscriptions.cut().tooSlow,
+  );
+  metrics.watchTotal(
+    'convergraph_subscribers_expired_total',
+    'Subscribers whose token ended.',
+    () => sockets.cut().tokenExpired + subscriptions.cut().tokenExpired,
+  );
   metrics.watchTotal('convergraph_websocket_deliveries_total', 'Items sent over WebSocket.', () => sockets.delivered());
 
   return {
@@ -94,7 +115,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (isStopping) return;
       isStopping = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      graphql.close();
+      subscriptions.close();
       // A connection whose last request has been answered would wait for the next one.
       const idle = setInterval(() => server.closeIdleConnections(), LOOK_AT_IDLE_MS);
       const force = setTimeout(() => server.closeAllConnections(), STOP_MS);

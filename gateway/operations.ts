@@ -33,8 +33,18 @@ export interface Operations {
   admit(params: OperationParams): AdmittedOperation;
   /** For queries and mutations. @throws Refusal, or the signal's reason when the caller is gone */
   execute(params: OperationParams, admitted: AdmittedOperation, caller: Caller): Promise<OperationAnswer>;
-  /** For subscriptions. @returns how to leave */
-  subscribe(params: OperationParams, admitted: AdmittedOperation, caller: Caller, sink: StreamSink): () => void;
+  /**
+   * For subscriptions.
+   *
+   * @param resumeAfter a cursor to go on after, whatever the operation says @returns how to leave
+   */
+  subscribe(
+    params: OperationParams,
+    admitted: AdmittedOperation,
+    caller: Caller,
+    sink: StreamSink,
+    resumeAfter?: string | null,
+  ): () => void;
   /** Operations that run now. */
   inFlight(): number;
 }
@@ -129,9 +139,9 @@ export function createOperations({
         inFlight -= 1;
       }
     },
-    subscribe(params, admitted, caller, sink) {
+    subscribe(params, admitted, caller, sink, resumeAfter = null) {
       metrics.operationEnded(admitted.type, 'ok', 0);
-      return engine.subscribe(requestOf(params, admitted, caller), sink);
+      return engine.subscribe({ ...requestOf(params, admitted, caller), resumeAfter }, sink);
     },
     inFlight: () => inFlight,
   };

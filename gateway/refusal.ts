@@ -1,4 +1,5 @@
 import type { FaultCode } from '../schema/errors.ts';
+import type { AnswerError } from './federation/transport.ts';
 
 /** Stable codes of what the front door itself refuses; they join the faults that the graph answers with. */
 export type RefusalCode =
@@ -15,6 +16,9 @@ export type RefusalCode =
   | 'METHOD_NOT_ALLOWED'
   | 'NOT_FOUND'
   | 'TOO_MANY_OPERATIONS'
+  | 'TOO_MANY_CONNECTIONS'
+  | 'TOKEN_EXPIRED'
+  | 'TOO_SLOW'
   | 'OVERLOADED';
 
 /** A request that goes no further. Its text may be shown to the client as it is. */
@@ -43,7 +47,7 @@ export class Refusal extends Error {
   }
 
   /** As an entry of `errors`. */
-  toGraphQLError(requestId: string): object {
+  toGraphQLError(requestId: string): AnswerError {
     return { message: this.message, extensions: { ...this.details, code: this.code, requestId } };
   }
 }

@@ -53,7 +53,7 @@ export function createFakeEngine(publicSchema: GraphQLSchema = schema): FakeEngi
       for (const go of waiting.splice(0)) go();
     },
     push(text) {
-      for (const sink of sinks) sink.next(text);
+      for (const sink of sinks) sink.next(text, null);
     },
     async execute(request) {
       requests.push(request);
@@ -94,7 +94,7 @@ export function createFakeEngine(publicSchema: GraphQLSchema = schema): FakeEngi
       sinks.add(sink);
       return () => void sinks.delete(sink);
     },
-    streams: () => ({ groups: sinks.size === 0 ? 0 : 1, subscribers: sinks.size }),
+    streams: () => ({ groups: sinks.size === 0 ? 0 : 1, subscribers: sinks.size, items: 0, deliveries: 0 }),
   };
 }
 

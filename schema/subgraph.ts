@@ -8,11 +8,26 @@ export interface SubgraphRequest {
   readonly requestId: string;
   /** Fires when the client is gone or the deadline has passed. */
   readonly signal: AbortSignal;
+  /** The caller understands `StreamPlace` among the items of a subscription. Default: it does not. */
+  readonly tellsPlaces?: boolean;
+}
+
+/**
+ * Among the items of a subscription's source: everything up to this cursor was sent. It is no item and reaches no client;
+ * with it the gateway goes on without a gap when a stream breaks that has had nothing to say for long, or ever.
+ */
+export class StreamPlace {
+  readonly cursor: string;
+
+  constructor(cursor: string) {
+    this.cursor = cursor;
+  }
 }
 
 /**
  * A federated subgraph, ready to be executed here or served over HTTP. `createContext` is called once per request to
- * the subgraph and returns what its resolvers get as context (loaders live and die with it).
+ * the subgraph, and for each item of a subscription, and returns what its resolvers get as context (loaders live and die
+ * with it).
  */
 export interface Subgraph<Context = unknown> {
   /** As in the supergraph, kebab-case. */

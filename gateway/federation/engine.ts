@@ -6,7 +6,7 @@ import { answerText, refusalText } from './answer-text.ts';
 import type { ExecutableNode } from './compile-plan.ts';
 import { executePlan, type PlanRun } from './execute-plan.ts';
 import { Generation } from './generation.ts';
-import { Hub, type StreamSink } from './hub.ts';
+import { Hub, type StreamCounts, type StreamSink } from './hub.ts';
 import { InFlight } from './in-flight.ts';
 import { Operation } from './operation.ts';
 import { createPlanner, type PlannerFactory } from './planner.ts';
@@ -22,6 +22,9 @@ const QUERY_DEADLINE_MS = 10_000;
 
 /** Mutations may wait for a platform: testing a credential has several steps. */
 const MUTATION_DEADLINE_MS = 60_000;
+
+/** Longer than a lift or a tunnel without network takes; what waits meanwhile is bounded by bytes. */
+const STREAM_STALL_MS = 30_000;
 
 /** Types of which each principal sees another: never shared between principals, even where their access is equal. */
 const PERSONAL_TYPES: ReadonlySet<string> = new Set(['Viewer']);
@@ -51,6 +54,8 @@ export interface FederationEngineOptions extends SupergraphSource {
   readonly fetchTimeoutMs?: number;
   /** Wait before the n-th attempt in a row (from 0) to open a lost stream again, in milliseconds. Default: 100 doubling to 5,000, half of it random. */
   readonly streamRetryDelayMs?: (attempt: number) => number;
+  /** A subscriber that takes nothing for so long, while its stream waits for it, is cut. In milliseconds; default 30,000. */
+  readonly streamStallMs?: number;
   /** Default: in this process. A process that serves strangers gives `createPlannerProcess`. */
   readonly planner?: PlannerFactory;
   /** Default: see PERSONAL_TYPES. */
@@ -68,6 +73,8 @@ export interface GraphRequest {
   readonly signal: AbortSignal;
   /** For the whole answer, in milliseconds. Default 10,000; 60,000 for mutations. What is missing by then is null with an error. */
   readonly deadlineMs?: number;
+  /** Of a subscription: goes on after this cursor, whatever its `after` says. */
+  readonly resumeAfter?: string | null;
   /** Told to the client as `extensions` of the answer. */
   readonly extensions?: Readonly<Record<string, unknown>>;
 }
@@ -104,7 +111,7 @@ export interface FederationEngine {
    */
   reload(source: SupergraphSource): Promise<void>;
   /** Streams open now, for metrics. */
-  streams(): { readonly groups: number; readonly subscribers: number };
+  streams(): { readonly groups: number; readonly subscribers: number } & Readonly<StreamCounts>;
   /** Completes every stream. Requests under way are answered. */
   close(): void;
 }
@@ -213,6 +220,8 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
     accessOf,
     generation: () => generation,
     retryDelayMs: options.streamRetryDelayMs ?? retryDelayMs,
+    stallMs: options.streamStallMs ?? STREAM_STALL_MS,
+    counts: { items: 0, deliveries: 0 },
   });
 
   return {

@@ -1,9 +1,10 @@
 import { GraphQLError } from 'graphql';
 import { describe, expect, it } from 'vitest';
-import type { SubgraphRequest } from '../../schema/subgraph.ts';
+import { StreamPlace, type SubgraphRequest } from '../../schema/subgraph.ts';
 import { createFederationEngine, type FederationEngine, type SupergraphSource } from './engine.ts';
 import { testPrincipal } from './test-support/principal.ts';
 import { composed, gate, TestSink, TestTopic, tinySubgraph } from './test-support/tiny-graph.ts';
+import { MAX_WAITING_BYTES } from './stream-group.ts';
 import { type SubgraphTransport, TransportError } from './transport.ts';
 import { createLocalTransport } from './transport-local.ts';
 
@@ -26,7 +27,7 @@ const EVENTS = `
 
 /** Events 1 to n have happened; a stream after a cursor begins with those that follow. */
 class EventLog {
-  readonly topic = new TestTopic<{ stream: Item }>();
+  readonly topic = new TestTopic<{ stream: Item } | StreamPlace>();
   readonly asked: Record<string, unknown>[] = [];
   readonly #log: Item[] = [];
 
@@ -43,7 +44,11 @@ class EventLog {
     this.topic.publish({ stream: { __typename: 'Heartbeat', cursor: `c${this.#log.length}` } });
   }
 
-  open(args: Record<string, unknown>): AsyncIterableIterator<{ stream: Item }> {
+  place(): void {
+    this.topic.publish(new StreamPlace(`c${this.#log.length}`));
+  }
+
+  open(args: Record<string, unknown>): AsyncIterableIterator<{ stream: Item } | StreamPlace> {
     this.asked.push({ ...args });
     const after = args['after'];
     if (after === 'bad') throw new GraphQLError('no such cursor', { extensions: { code: 'BAD_CURSOR' } });
@@ -61,7 +66,12 @@ interface World {
   readonly source: (changes?: { readonly field?: string; readonly events?: SubgraphTransport }) => SupergraphSource;
   readonly subscribe: (
     document: string,
-    options?: { variables?: Record<string, unknown>; principal?: ReturnType<typeof testPrincipal> },
+    options?: {
+      variables?: Record<string, unknown>;
+      principal?: ReturnType<typeof testPrincipal>;
+      resumeAfter?: string;
+      sink?: TestSink;
+    },
   ) => { sink: TestSink; leave: () => void };
 }
 
@@ -113,21 +123,48 @@ function createWorld(): World {
       ]),
     };
   };
-  const engine = createFederationEngine({ ...source(), streamRetryDelayMs: () => 0 });
+  const engine = createFederationEngine({ ...source(), streamRetryDelayMs: () => 0, streamStallMs: 100 });
   return {
     engine,
     log,
     fetched,
     source,
-    subscribe: (document, { variables = {}, principal = testPrincipal() } = {}) => {
-      const sink = new TestSink();
-      const leave = engine.subscribe(
-        { document, variables, principal, requestId: 'stream', signal: new AbortController().signal },
-        sink,
-      );
+    subscribe: (document, { variables = {}, principal = testPrincipal(), resumeAfter, sink = new TestSink() } = {}) => {
+      const { signal } = new AbortController();
+      const request = { document, variables, principal, requestId: 'stream', signal, resumeAfter: resumeAfter ?? null };
+      const leave = engine.subscribe(request, sink);
       return { sink, leave };
     },
   };
+}
+
+/** A client on a network that the test slows down. */
+class SlowSink extends TestSink {
+  waiting = 0;
+  isCut = false;
+  onCut = (): void => undefined;
+  #looks = 0;
+  readonly #watching = new Set<() => void>();
+  readonly backlog = {
+    bytes: () => {
+      this.#looks += 1;
+      for (const look of [...this.#watching]) look();
+      return this.waiting;
+    },
+    cut: () => {
+      this.isCut = true;
+      this.onCut();
+    },
+  };
+
+  /** Resolves when it was looked so often how much waits. */
+  async looked(times: number): Promise<void> {
+    while (this.#looks < times) {
+      await new Promise<void>((resolve) => {
+        this.#watching.add(resolve);
+      });
+    }
+  }
 }
 
 const DEEP =
@@ -161,7 +198,7 @@ describe('subscription hub', () => {
     await Promise.all(sinks.map((sink) => sink.received(1)));
     expect(fetched).toEqual([['d1']]);
     expect(new Set(sinks.map((sink) => sink.texts[0])).size).toBe(1);
-    expect(engine.streams()).toEqual({ groups: 1, subscribers: 20 });
+    expect(engine.streams()).toMatchObject({ groups: 1, subscribers: 20 });
   });
 
   it('never shares between accesses, variables or documents', async () => {
@@ -173,7 +210,7 @@ describe('subscription hub', () => {
     subscribe(DEEP, { variables: { filter: 'x' } });
     subscribe('subscription { stream { __typename } }');
     await log.topic.opened(6);
-    expect(engine.streams()).toEqual({ groups: 6, subscribers: 6 });
+    expect(engine.streams()).toMatchObject({ groups: 6, subscribers: 6 });
   });
 
   it('does not share what is about the caller', async () => {
@@ -195,7 +232,7 @@ describe('subscription hub', () => {
     second.leave();
     await log.topic.opened(0);
     expect(first.sink.texts).toEqual([]);
-    expect(engine.streams()).toEqual({ groups: 0, subscribers: 0 });
+    expect(engine.streams()).toMatchObject({ groups: 0, subscribers: 0 });
   });
 
   it('leaves with the signal of the request', async () => {
@@ -236,6 +273,93 @@ describe('subscription hub', () => {
     log.append();
     await sink.received(4);
     expect(names(sink)).toEqual(['name of d1', 'name of d2', 'ReplayComplete', 'name of d3']);
+  });
+
+  it('goes on where it stood when the stream was lost before its first item', async () => {
+    const { log, subscribe } = createWorld();
+    log.append(2);
+    const { sink } = subscribe(DEEP);
+    await log.topic.opened(1);
+    log.place();
+    log.topic.end(new Error('connection reset'));
+    log.append();
+    await sink.received(1);
+    expect(names(sink)).toEqual(['name of d3']);
+    expect(log.asked.map(({ after }) => after)).toEqual([null, 'c2']);
+  });
+
+  it('tells nobody of places, and merges streams that stand at the same', async () => {
+    const { engine, log, subscribe } = createWorld();
+    const live = subscribe(DEEP);
+    await log.topic.opened(1);
+    log.append();
+    await live.sink.received(1);
+    const late = subscribe(DEEP, { variables: { after: 'c1' } });
+    await late.sink.received(1);
+    await log.topic.opened(1);
+    expect(engine.streams()).toMatchObject({ groups: 1, subscribers: 2 });
+    log.place();
+    log.append();
+    await Promise.all([live.sink.received(2), late.sink.received(2)]);
+    expect(names(live.sink)).toEqual(['name of d1', 'name of d2']);
+    expect(names(late.sink)).toEqual(['ReplayComplete', 'name of d2']);
+  });
+
+  it('begins after the cursor with which a client comes back, whatever its document says', async () => {
+    const { log, subscribe } = createWorld();
+    log.append(3);
+    const { sink } = subscribe(DEEP, { variables: { after: 'c0' }, resumeAfter: 'c2' });
+    await sink.received(2);
+    expect(names(sink)).toEqual(['name of d3', 'ReplayComplete']);
+  });
+
+  it('hands out the cursor with each item', async () => {
+    const { log, subscribe } = createWorld();
+    log.append(1);
+    const { sink } = subscribe(DEEP, { variables: { after: 'c0' } });
+    await sink.received(2);
+    log.append();
+    await sink.received(3);
+    expect(sink.cursors).toEqual(['c1', 'c1', 'c2']);
+  });
+
+  it('waits when nobody can take more, and goes on when somebody can', async () => {
+    const { log, subscribe } = createWorld();
+    const slow = new SlowSink();
+    slow.waiting = MAX_WAITING_BYTES + 1;
+    subscribe(DEEP, { sink: slow });
+    await log.topic.opened(1);
+    log.append(20);
+    await slow.looked(3);
+    expect(slow.texts.length).toBe(1);
+    slow.waiting = 0;
+    await slow.received(20);
+    expect(names(slow)).toEqual(Array.from({ length: 20 }, (_, index) => `name of d${index + 1}`));
+    expect(slow.isCut).toBe(false);
+  });
+
+  it('waits for no subscriber while another keeps up', async () => {
+    const { log, subscribe } = createWorld();
+    const slow = new SlowSink();
+    slow.waiting = MAX_WAITING_BYTES + 1;
+    subscribe(DEEP, { sink: slow });
+    const { sink } = subscribe(DEEP);
+    await log.topic.opened(1);
+    log.append(20);
+    await sink.received(20);
+    expect([slow.texts.length, slow.isCut]).toEqual([20, false]);
+  });
+
+  it('cuts those who take nothing for too long while their stream waits for them', async () => {
+    const { log, subscribe } = createWorld();
+    const stalled = new SlowSink();
+    stalled.waiting = MAX_WAITING_BYTES + 1;
+    const { leave } = subscribe(DEEP, { sink: stalled });
+    stalled.onCut = leave;
+    await log.topic.opened(1);
+    log.append(2);
+    await log.topic.opened(0);
+    expect([stalled.texts.length, stalled.isCut]).toEqual([1, true]);
   });
 
   it('comes back as often as it takes', async () => {
@@ -282,12 +406,12 @@ describe('subscription hub', () => {
     fetched.length = 0;
     log.append();
     await Promise.all([live.sink.received(2), late.sink.received(5)]);
-    expect(engine.streams()).toEqual({ groups: 1, subscribers: 2 });
+    expect(engine.streams()).toMatchObject({ groups: 1, subscribers: 2 });
     expect(fetched).toEqual([['d5']]);
     expect(names(live.sink)).toEqual(['name of d4', 'name of d5']);
     expect(names(late.sink)).toEqual(['name of d2', 'name of d3', 'ReplayComplete', 'name of d4', 'name of d5']);
     late.leave();
-    expect(engine.streams()).toEqual({ groups: 1, subscribers: 1 });
+    expect(engine.streams()).toMatchObject({ groups: 1, subscribers: 1 });
     live.leave();
     await log.topic.opened(0);
   });

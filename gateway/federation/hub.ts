@@ -13,12 +13,33 @@ const MAX_GROUPS = 10_000;
 
 /** What a stream is sent into. It is called in the order of the stream and must not block: what it cannot send it must drop or end. */
 export interface StreamSink {
-  /** One GraphQL response as JSON text. Members of one group get the very same string. */
-  next(text: string): void;
+  /**
+   * One GraphQL response as JSON text. Members of one group get the very same string.
+   *
+   * @param cursor where to go on after it; null when the stream cannot be resumed
+   */
+  next(text: string, cursor: string | null): void;
   /** The stream cannot go on; nothing follows. */
   error(errors: readonly AnswerError[]): void;
   /** The stream has ended; nothing follows. */
   complete(): void;
+  /** For sinks that take time. Absent: whatever is sent is gone. */
+  readonly backlog?: Backlog;
+}
+
+/** What a subscriber has been sent and has not taken yet. */
+export interface Backlog {
+  bytes(): number;
+  /** It takes nothing any more: end it, with the reason. */
+  cut(): void;
+}
+
+/** What the hub has done so far. */
+export interface StreamCounts {
+  /** Items that were executed and written, each once for its whole group. */
+  items: number;
+  /** Items that were handed to subscribers. */
+  deliveries: number;
 }
 
 /** What the hub needs of the engine. */
@@ -35,6 +56,9 @@ export interface HubContext {
   onError(error: unknown, context: { readonly requestId: string | null; readonly service: string | null }): void;
   /** Wait before the n-th attempt in a row to open an interrupted stream again, in milliseconds. */
   retryDelayMs(attempt: number): number;
+  /** A subscriber that takes nothing for so long, while a stream waits for it, is cut. */
+  readonly stallMs: number;
+  readonly counts: StreamCounts;
 }
 
 /** Lets subscribers that ask the same thing with the same access share one stream, one execution and one text per item. */
@@ -48,9 +72,13 @@ export class Hub {
     this.#context = context;
   }
 
-  get size(): { readonly groups: number; readonly subscribers: number } {
+  get size(): { readonly groups: number; readonly subscribers: number } & Readonly<StreamCounts> {
     const groups = [...this.#groups.values()].flat();
-    return { groups: groups.length, subscribers: groups.reduce((sum, group) => sum + group.size, 0) };
+    return {
+      groups: groups.length,
+      subscribers: groups.reduce((sum, group) => sum + group.size, 0),
+      ...this.#context.counts,
+    };
   }
 
   subscribe(request: GraphRequest, sink: StreamSink): () => void {
@@ -73,7 +101,8 @@ export class Hub {
     if (request.signal.aborted) return () => undefined;
 
     const key = this.#keyOf(generation, operation, request, variables.coerced);
-    const after = operation.resumption?.initial(variables.coerced) ?? null;
+    const { resumption } = operation;
+    const after = resumption === null ? null : (request.resumeAfter ?? resumption.initial(variables.coerced));
     const siblings = this.#groups.get(key) ?? [];
     let group = siblings.find((each) => each.accepts(after));
     if (group === undefined) {

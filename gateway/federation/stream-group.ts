@@ -20,6 +20,15 @@ const ITEM_DEADLINE_MS = 10_000;
  */
 const TURN_MS = 10;
 
+/**
+ * When every subscriber of a stream has so many bytes waiting, the stream waits too: a replay is faster than any network.
+ * One that is behind while others keep up is cut by its own bound instead.
+ */
+export const MAX_WAITING_BYTES = 262_144;
+/** How often it is looked whether somebody has taken something, growing up to the second. */
+const LOOK_EVERY_MS = 4;
+const LOOK_SELDOM_MS = 100;
+
 export interface StreamGroupEvents {
   onDelivered(group: StreamGroup): void;
   onClosed(group: StreamGroup): void;
@@ -90,7 +99,7 @@ export class StreamGroup {
   }
 
   get #isSettled(): boolean {
-    return this.#delivered > 0 && (this.#isLive || this.#binding.operation.resumption?.tellsReplay === false);
+    return this.#isLive || this.#binding.operation.resumption?.tellsReplay === false;
   }
 
   /** @returns leaves the group */
@@ -205,10 +214,12 @@ export class StreamGroup {
       let turnedAt = performance.now();
       for await (const item of this.#open(binding, plan, upstream.signal)) {
         if (interruption() !== null) break;
-        this.#delivering = this.#deliver(item);
+        this.#delivering = item.place === undefined ? this.#deliver(item) : this.#moved(item.place);
         await this.#delivering;
-        if (performance.now() - turnedAt < TURN_MS) continue;
+        const isWaiting = this.#isWaitedFor();
+        if (!isWaiting && performance.now() - turnedAt < TURN_MS) continue;
         await nextTurn();
+        if (isWaiting) await this.#untilTaken(upstream.signal);
         turnedAt = performance.now();
       }
       const reason = interruption();
@@ -252,6 +263,42 @@ export class StreamGroup {
     });
   }
 
+  /** Nobody could take another item now. */
+  #isWaitedFor(): boolean {
+    if (this.#members.size === 0) return false;
+    for (const { backlog } of this.#members.values()) {
+      if (backlog === undefined || backlog.bytes() <= MAX_WAITING_BYTES) return false;
+    }
+    return true;
+  }
+
+  /** Resolves when somebody can take the next item; whoever takes nothing for too long is cut. */
+  async #untilTaken(signal: AbortSignal): Promise<void> {
+    const waiting = (): number =>
+      this.#members.values().reduce((sum, { backlog }) => sum + (backlog === undefined ? 0 : backlog.bytes()), 0);
+    let left = waiting();
+    let lookedMs = 0;
+    for (
+      let pauseMs = LOOK_EVERY_MS;
+      this.#isWaitedFor() && !signal.aborted;
+      pauseMs = Math.min(pauseMs * 2, LOOK_SELDOM_MS)
+    ) {
+      await wait(pauseMs, undefined, { signal }).catch(() => undefined);
+      const now = waiting();
+      lookedMs = now < left ? 0 : lookedMs + pauseMs;
+      left = now;
+      if (lookedMs < this.#context.stallMs) continue;
+      for (const { backlog } of Array.from(this.#members.values())) this.#guarded(() => backlog?.cut());
+      return;
+    }
+  }
+
+  #moved(cursor: string): Promise<void> {
+    this.#cursor = cursor;
+    this.#events.onDelivered(this);
+    return Promise.resolve();
+  }
+
   async #deliver(item: SubgraphResult): Promise<void> {
     const { generation, operation } = this.#binding;
     const plan = await this.#planOf(operation);
@@ -267,7 +314,8 @@ export class StreamGroup {
       const isOurs = isReplayComplete && this.#isResuming && this.#isLive;
       if (!isOurs) {
         if (plan.rest !== null) await executePlan(plan.rest, run);
-        this.#send(answerText(operation.variant(this.#variables).shape, run.root, run.errors, undefined));
+        this.#context.counts.items += 1;
+        this.#send(answerText(operation.variant(this.#variables).shape, run.root, run.errors, undefined), cursor);
       }
       this.#cursor = cursor ?? this.#cursor;
       this.#delivered++;
@@ -283,8 +331,9 @@ export class StreamGroup {
     }
   }
 
-  #send(text: string): void {
-    for (const sink of this.#members.values()) this.#guarded(() => sink.next(text));
+  #send(text: string, cursor: string | null): void {
+    this.#context.counts.deliveries += this.#members.size;
+    for (const sink of this.#members.values()) this.#guarded(() => sink.next(text, cursor));
   }
 
   /** A subscriber whose sink throws must not cost the others theirs. */

@@ -5,13 +5,14 @@ import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginInlineTraceDisabled,
 } from '@apollo/server/plugin/disabled';
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import type { Principal } from '../../schema/principal.ts';
-import type { Subgraph, SubgraphRequest } from '../../schema/subgraph.ts';
-import { type InternalTokens, PRINCIPAL_HEADER, REQUEST_ID_HEADER } from './internal-token.ts';
+import { type Subgraph, type SubgraphRequest, StreamPlace } from '../../schema/subgraph.ts';
+import { type InternalTokens, PLACES_PARAMETER, PRINCIPAL_HEADER, REQUEST_ID_HEADER } from './internal-token.ts';
 import { formatMasked, maskError, type OnMasked } from './mask-error.ts';
+import { subscribeToItems } from './subscribe-source.ts';
 
 /** A batch of 500 entities with long keys has 100 KB; plans ask for no more than an answer holds. */
 const MAX_BODY_BYTES = 4 * 1_024 * 1_024;
@@ -104,6 +105,29 @@ export async function serveSubgraph(subgraph: Subgraph, options: SubgraphServerO
   const masked = (error: GraphQLError | GraphQLFormattedError): GraphQLFormattedError =>
     error instanceof GraphQLError ? maskError(error, onError) : error;
 
+  /** Of contexts of streams, to make more of them. */
+  const requests = new WeakMap<object, SubgraphRequest>();
+
+  async function subscribe(args: ExecutionArgs): Promise<ExecutionResult | AsyncIterable<ExecutionResult>> {
+    const request = requests.get(Object(args.contextValue));
+    if (request === undefined) throw new TypeError('a stream was asked for without a context');
+    const items = await subscribeToItems(args, () => contextOf(request));
+    if (!(Symbol.asyncIterator in items)) return items;
+    const results: AsyncIterableIterator<ExecutionResult, void, void> = {
+      async next() {
+        const { done, value } = await items.next();
+        if (done === true) return { done, value: undefined };
+        return { done: false, value: value instanceof StreamPlace ? placeMessage(value) : value };
+      },
+      async return() {
+        await items.return();
+        return { done: true, value: undefined };
+      },
+      [Symbol.asyncIterator]: () => results,
+    };
+    return results;
+  }
+
   const sockets = new WebSocketServer({ server: http, path: '/graphql', maxPayload: MAX_BODY_BYTES });
   interface Extra extends Record<PropertyKey, unknown> {
     principal?: Principal;
@@ -112,6 +136,7 @@ export async function serveSubgraph(subgraph: Subgraph, options: SubgraphServerO
   const streams = useServer<Record<string, unknown>, Extra>(
     {
       schema: subgraph.schema,
+      subscribe,
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
       onConnect: async ({ connectionParams, extra }) => {
         const principal = await principalOf(connectionParams?.[PRINCIPAL_HEADER]);
@@ -124,11 +149,15 @@ export async function serveSubgraph(subgraph: Subgraph, options: SubgraphServerO
       context: ({ connectionParams, extra: { principal, gone } }) => {
         if (principal === undefined || gone === undefined)
           throw new Error('a stream was asked for before its socket was opened');
-        return contextOf({
+        const request: SubgraphRequest = {
           principal,
           requestId: requestIdOf(connectionParams?.[REQUEST_ID_HEADER]),
           signal: gone.signal,
-        });
+          tellsPlaces: connectionParams?.[PLACES_PARAMETER] === true,
+        };
+        const context = contextOf(request);
+        requests.set(context, request);
+        return context;
       },
       onNext: (_context, _id, _payload, _args, { data, errors }) =>
         errors === undefined ? undefined : { ...(data === undefined ? {} : { data }), errors: errors.map(masked) },
@@ -154,6 +183,10 @@ export async function serveSubgraph(subgraph: Subgraph, options: SubgraphServerO
       await apollo.stop();
     },
   };
+}
+
+function placeMessage({ cursor }: StreamPlace): ExecutionResult {
+  return { data: null, extensions: { place: cursor } };
 }
 
 async function listen(server: Server, { host, port }: SubgraphServerOptions): Promise<void> {

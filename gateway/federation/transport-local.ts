@@ -1,7 +1,8 @@
-import { type DocumentNode, execute, type ExecutionResult, parse, subscribe, validate } from 'graphql';
-import type { Subgraph } from '../../schema/subgraph.ts';
+import { type DocumentNode, execute, type ExecutionResult, parse, validate } from 'graphql';
+import { type Subgraph, StreamPlace } from '../../schema/subgraph.ts';
 import { Lru } from './lru.ts';
 import { maskError, type OnMasked } from './mask-error.ts';
+import { subscribeToItems } from './subscribe-source.ts';
 import {
   type SubgraphFetch,
   type SubgraphResult,
@@ -29,14 +30,17 @@ export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): Su
     return document;
   }
 
+  function contextOf({ kind, principal, requestId, signal }: SubgraphFetch): unknown {
+    return subgraph.createContext({ principal, requestId, signal, tellsPlaces: kind === 'subscription' });
+  }
+
   function argumentsOf(fetch: SubgraphFetch) {
-    const { principal, requestId, signal } = fetch;
     try {
       return {
         schema: subgraph.schema,
         document: documentOf(fetch.operation),
         variableValues: fetch.variables,
-        contextValue: subgraph.createContext({ principal, requestId, signal }),
+        contextValue: contextOf(fetch),
       };
     } catch (cause) {
       onMasked(cause);
@@ -51,13 +55,14 @@ export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): Su
 
   async function* itemsOf(fetch: SubgraphFetch): AsyncGenerator<SubgraphResult, void, void> {
     const { signal } = fetch;
-    const stream = await subscribe(argumentsOf(fetch));
+    const stream = await subscribeToItems(argumentsOf(fetch), () => contextOf(fetch));
     if (!(Symbol.asyncIterator in stream)) throw new SubscriptionRefused(resultOf(stream).errors ?? []);
     // A generator that waits for its next item cannot be returned from: the source is told by the signal as well.
     const stop = (): void => void stream.return().catch(onMasked);
     signal.addEventListener('abort', stop, { once: true });
     try {
-      if (!signal.aborted) for await (const item of stream) yield resultOf(item);
+      if (!signal.aborted)
+        for await (const item of stream) yield item instanceof StreamPlace ? { place: item.cursor } : resultOf(item);
     } catch (cause) {
       if (signal.aborted) return;
       onMasked(cause);

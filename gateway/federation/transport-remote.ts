@@ -3,7 +3,7 @@ import { Agent, request } from 'undici';
 import WebSocket from 'ws';
 import { z } from 'zod';
 import { accessKey } from '../../schema/principal.ts';
-import { type InternalTokens, PRINCIPAL_HEADER, REQUEST_ID_HEADER } from './internal-token.ts';
+import { type InternalTokens, PLACES_PARAMETER, PRINCIPAL_HEADER, REQUEST_ID_HEADER } from './internal-token.ts';
 import {
   type AnswerError,
   type SubgraphFetch,
@@ -32,6 +32,7 @@ const GraphError = z.object({
 const Result = z.object({
   data: z.record(z.string(), z.unknown()).nullish(),
   errors: z.array(GraphError).min(1).optional(),
+  extensions: z.looseObject({ place: z.string().optional() }).optional(),
 });
 
 export interface RemoteTransportOptions {
@@ -100,6 +101,7 @@ export function createRemoteTransport({ name, url, tokens }: RemoteTransportOpti
         connectionParams: async () => ({
           [PRINCIPAL_HEADER]: await tokens.issue(principal, name),
           [REQUEST_ID_HEADER]: requestId,
+          [PLACES_PARAMETER]: true,
         }),
         // Errors reach the one who subscribed.
         onNonLazyError: () => undefined,
@@ -129,7 +131,8 @@ export function createRemoteTransport({ name, url, tokens }: RemoteTransportOpti
   };
 }
 
-function resultOf({ data, errors }: z.infer<typeof Result>): SubgraphResult {
+function resultOf({ data, errors, extensions }: z.infer<typeof Result>): SubgraphResult {
+  if (extensions?.place !== undefined) return { place: extensions.place };
   return errors === undefined ? { data: data ?? null } : { data: data ?? null, errors: errors.map(errorOf) };
 }
 

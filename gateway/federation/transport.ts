@@ -26,6 +26,8 @@ export interface SubgraphFetch {
 export interface SubgraphResult {
   readonly data?: Record<string, unknown> | null;
   readonly errors?: readonly AnswerError[];
+  /** Of a stream: this is no item, but tells up to which cursor everything was sent. */
+  readonly place?: string;
 }
 
 /** The way to one subgraph: in this process or over the network. Transports belong to whoever made them. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Subgraph, SubgraphRequest } from '../../schema/subgraph.ts';
+import { type Subgraph, type SubgraphRequest, StreamPlace } from '../../schema/subgraph.ts';
 import { createInternalTokens } from './internal-token.ts';
 import { serveSubgraph } from './subgraph-server.ts';
 import { testPrincipal } from './test-support/principal.ts';
@@ -18,7 +18,7 @@ const SDL = `
 
 interface World {
   readonly transport: SubgraphTransport;
-  readonly topic: TestTopic<{ ticks: number }>;
+  readonly topic: TestTopic<{ ticks: number } | StreamPlace>;
   readonly masked: unknown[];
   readonly reached: SubgraphRequest[];
   /** Opens when the slow field is asked for; `aborted` when its signal has fired. */
@@ -183,6 +183,27 @@ describe.each(TRANSPORTS)('transport $name', ({ create }) => {
       { done: false, value: { data: { ticks: 1 } } },
       { done: false, value: { data: { ticks: 2 } } },
     ]);
+    await stream.return?.();
+    await topic.opened(0);
+  });
+
+  it('passes places on beside the items, and makes a context for each item', async () => {
+    const { transport, topic, reached } = await create();
+    const stream = transport
+      .subscribe(fetchOf('subscription { ticks }', { kind: 'subscription' }))
+      [Symbol.asyncIterator]();
+    const first = stream.next();
+    await topic.opened(1);
+    topic.publish(new StreamPlace('c1'));
+    topic.publish({ ticks: 1 });
+    topic.publish({ ticks: 2 });
+    expect([await first, await stream.next(), await stream.next()].map(({ value }) => value)).toEqual([
+      { place: 'c1' },
+      { data: { ticks: 1 } },
+      { data: { ticks: 2 } },
+    ]);
+    expect(reached.length).toBe(3);
+    expect(reached.every(({ tellsPlaces }) => tellsPlaces === true)).toBe(true);
     await stream.return?.();
     await topic.opened(0);
   });

@@ -152,7 +152,13 @@ describe('GraphQL over HTTP', () => {
         port: 0,
         corsOrigins: [],
         metricsToken: null,
-        limits: { operationCost: 100, operationMs: 1_000, connections: 100, connectionsPerAddress: 100 },
+        limits: {
+          operationCost: 100,
+          operationMs: 1_000,
+          connections: 100,
+          connectionsPerAddress: 100,
+          connectionsPerPrincipal: 100,
+        },
       },
     });
     try {
@@ -329,7 +335,7 @@ describe('server-sent events', () => {
   it('end with the token', async () => {
     const soon = await test.authorization({ ttlSeconds: 2 });
     const text = await (await open('subscription { ticks }', { authorization: soon })).until('event: complete');
-    expect(text).toContain('UNAUTHENTICATED');
+    expect(text).toContain('"code":"TOKEN_EXPIRED"');
     await expect.poll(() => test.engine.sinks.size).toBe(0);
   });
 

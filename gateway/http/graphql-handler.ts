@@ -1,30 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OperationTypeNode } from 'graphql';
 import type { Authenticator } from '../auth/authenticator.ts';
-import { onExpiry } from '../expiry.ts';
+import type { StreamSink } from '../federation/hub.ts';
 import type { AdmittedOperation } from '../limits/operations.ts';
 import { type OperationParams, parseOperationParams } from '../operation-params.ts';
 import type { Caller, Operations } from '../operations.ts';
-import { Refusal, unauthenticated } from '../refusal.ts';
+import { internalError, Refusal } from '../refusal.ts';
 import { type Accepted, parseAccept } from './accept.ts';
 import { JSON_TYPE, sendRefusal, sendText } from './answer.ts';
-import { type EventStream, openEventStream } from './event-stream.ts';
 import { readText } from './read-body.ts';
+import { lastEventId, type StreamFormat, type Subscriptions } from './subscriptions.ts';
 
 // GraphQL over HTTP, by hand: the engine's answer is JSON text already, and a general shell costs each request a quarter
 // of what the engine takes. A response without data is a 4xx under both media types; the specification recommends 200
 // under the older one, where a proxy or a script would take a refusal for an answer.
 // @see https://graphql.github.io/graphql-over-http/draft/
 
-/** Streams over server-sent events that may be open at once. */
-const MAX_STREAMS = 10_000;
-
 export interface GraphQLHandler {
   handle(request: IncomingMessage, response: ServerResponse, url: URL, requestId: string): Promise<void>;
-  /** Server-sent event streams that are open. */
-  streams(): number;
-  /** Cuts them; their clients come back with their last cursor. */
-  close(): void;
 }
 
 /** A query that nobody waits for need not be worked on. A mutation is finished: half of one helps nobody. */
@@ -79,18 +72,29 @@ function assertMethod(request: IncomingMessage, admitted: AdmittedOperation): vo
   }
 }
 
-/** @param now milliseconds since the epoch */
+/**
+ * GraphQL over server-sent events; items carry their cursor as the event's id.
+ *
+ * @see GraphQL over Server-Sent Events, "Distinct connections mode"
+ */
+const GRAPHQL_FORMAT: StreamFormat = {
+  item: (stream, text, cursor) => stream.send('next', text, cursor),
+  failure(stream, errors) {
+    stream.send('next', JSON.stringify({ errors }), null);
+    stream.send('complete', '', null);
+  },
+  completion: (stream) => stream.send('complete', '', null),
+};
+
 export function createGraphQLHandler({
   operations,
   authenticator,
-  now,
+  subscriptions,
 }: {
   readonly operations: Operations;
   readonly authenticator: Authenticator;
-  readonly now: () => number;
+  readonly subscriptions: Subscriptions;
 }): GraphQLHandler {
-  const open = new Set<EventStream>();
-
   async function answerOnce(
     params: OperationParams,
     admitted: AdmittedOperation,
@@ -107,44 +111,40 @@ export function createGraphQLHandler({
     admitted: AdmittedOperation,
     caller: Omit<Caller, 'signal'>,
     response: ServerResponse,
+    resumeAfter: string | null,
   ): void {
-    if (open.size >= MAX_STREAMS) {
-      throw new Refusal(503, 'OVERLOADED', 'Too many streams are open.', { headers: { 'retry-after': '5' } });
-    }
-    const signal = goneSignal(response, admitted);
-    let leave = (): void => undefined;
-    const stream = openEventStream(response, () => {
-      open.delete(stream);
-      forgetExpiry();
-      leave();
-    });
-    open.add(stream);
-    const fail = (errors: readonly object[]): void => {
-      stream.next(JSON.stringify({ errors }));
-      stream.complete();
-    };
-    const forgetExpiry = onExpiry(caller.principal.expiresAt, now, () =>
-      fail([unauthenticated().toGraphQLError(caller.requestId)]),
+    const isSubscription = admitted.type === OperationTypeNode.SUBSCRIPTION;
+    subscriptions.open(
+      response,
+      caller,
+      GRAPHQL_FORMAT,
+      (sink, signal) =>
+        isSubscription
+          ? operations.subscribe(params, admitted, { ...caller, signal }, sink, resumeAfter)
+          : answerInStream(params, admitted, { ...caller, signal }, sink),
+      { isFinished: admitted.type === OperationTypeNode.MUTATION },
     );
-    const streaming = { ...caller, signal };
-    if (admitted.type === OperationTypeNode.SUBSCRIPTION) {
-      leave = operations.subscribe(params, admitted, streaming, {
-        next: stream.next,
-        error: fail,
-        complete: stream.complete,
-      });
-      return;
-    }
-    operations.execute(params, admitted, streaming).then(
+  }
+
+  /** A query or mutation of a client that reads nothing else. */
+  function answerInStream(
+    params: OperationParams,
+    admitted: AdmittedOperation,
+    caller: Caller,
+    sink: StreamSink,
+  ): () => void {
+    operations.execute(params, admitted, caller).then(
       ({ text }) => {
-        stream.next(text);
-        stream.complete();
+        sink.next(text, null);
+        sink.complete();
       },
       (error: unknown) => {
-        if (error instanceof Refusal) fail([error.toGraphQLError(caller.requestId)]);
-        else stream.interrupt();
+        if (caller.signal.aborted) return;
+        const refusal = error instanceof Refusal ? error : internalError();
+        sink.error([refusal.toGraphQLError(caller.requestId)]);
       },
     );
+    return () => undefined;
   }
 
   async function answer(
@@ -170,7 +170,7 @@ export function createGraphQLHandler({
     assertMethod(request, admitted);
     const isSubscription = admitted.type === OperationTypeNode.SUBSCRIPTION;
     if (accepted.answer === null || (isSubscription && accepted.stream)) {
-      answerStream(params, admitted, { principal, requestId }, response);
+      answerStream(params, admitted, { principal, requestId }, response, lastEventId(request));
       return;
     }
     if (isSubscription) {
@@ -189,10 +189,6 @@ export function createGraphQLHandler({
         if (!(error instanceof Refusal)) throw error;
         sendRefusal(response, error, requestId, accepted.answer ?? JSON_TYPE);
       }
-    },
-    streams: () => open.size,
-    close() {
-      for (const stream of open) stream.interrupt();
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Authenticator } from '../auth/authenticator.ts';
 import { onExpiry } from '../expiry.ts';
 import { parseOperationParams } from '../operation-params.ts';
 import type { Caller, Operations } from '../operations.ts';
+import type { PrincipalCaps } from '../principal-caps.ts';
 import { internalError, Refusal } from '../refusal.ts';
 import type { Principal } from '../../schema/principal.ts';
 import { nextPrefix } from './frames.ts';
@@ -18,6 +19,8 @@ export interface Wire {
   send(message: object): void;
   /** Sends one `next` message. */
   sendNext(id: string, prefix: Buffer, text: string): void;
+  /** Bytes that were sent and that the peer has not taken yet. */
+  waiting(): number;
   /** Sends what is under way, then closes. Safe to call again. */
   close(reason: CloseReason): void;
 }
@@ -25,6 +28,7 @@ export interface Wire {
 export interface ConnectionOptions {
   readonly operations: Operations;
   readonly authenticator: Authenticator;
+  readonly caps: PrincipalCaps;
   readonly requestId: string;
   /** Of the HTTP request that became this connection; counts when the client sends none with its first message. */
   readonly authorization: string | undefined;
@@ -54,6 +58,7 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
   const open = new Map<string, () => void>();
   let state: 'new' | 'authenticating' | Principal | 'closed' = 'new';
   let forgetExpiry = (): void => undefined;
+  let leavePrincipal = (): void => undefined;
   let operationNumber = 0;
   const initTimer = setTimeout(() => close(CLOSE.initTimeout), INIT_TIMEOUT_MS);
 
@@ -66,6 +71,7 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
     state = 'closed';
     clearTimeout(initTimer);
     forgetExpiry();
+    leavePrincipal();
     const enders = [...open.values()];
     open.clear();
     for (const end of enders) end();
@@ -78,12 +84,15 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
     try {
       const principal = await authenticator.authenticate(authorizationOf(message.payload) ?? options.authorization);
       if (state !== 'authenticating') return;
+      leavePrincipal = options.caps.enter(principal);
       state = principal;
       forgetExpiry = onExpiry(principal.expiresAt, now, () => close(CLOSE.tokenExpired));
       wire.send({ type: 'connection_ack' });
     } catch (error) {
       if (!(error instanceof Refusal)) options.onError(error);
-      if (state === 'authenticating') close(CLOSE.forbidden);
+      if (state !== 'authenticating') return;
+      const isFull = error instanceof Refusal && error.code === 'TOO_MANY_CONNECTIONS';
+      close(isFull ? CLOSE.tooManyConnections : CLOSE.forbidden);
     }
   }
 
@@ -139,7 +148,9 @@ export function createConnection(wire: Wire, options: ConnectionOptions): Connec
     const complete = (): void => finish({ type: 'complete' });
 
     if (admitted.type === OperationTypeNode.SUBSCRIPTION) {
-      leave = operations.subscribe(params, admitted, caller, { next: deliver, error: fail, complete });
+      // All operations share the socket: what waits there waits for each of them.
+      const backlog = { bytes: () => wire.waiting(), cut: () => close(CLOSE.tooSlow) };
+      leave = operations.subscribe(params, admitted, caller, { next: deliver, error: fail, complete, backlog });
       return;
     }
     operations.execute(params, admitted, caller).then(

@@ -14,7 +14,8 @@ export const CLOSE = {
   initTimeout: { code: 4408, reason: 'Connection initialisation timeout' },
   tooManyInits: { code: 4429, reason: 'Too many initialisation requests' },
 
-  tokenExpired: { code: 4403, reason: 'Token expired' },
+  tokenExpired: { code: 4403, reason: 'Token expired: come back with a new one, resume with your last cursor' },
+  tooManyConnections: { code: 4420, reason: 'Too many connections of this principal' },
   tooSlow: { code: 4413, reason: 'Too slow: resume with your last cursor' },
   goingAway: { code: 1001, reason: 'Restarting: resume with your last cursor' },
 } as const;

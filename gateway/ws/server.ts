@@ -5,10 +5,11 @@ import type { Logger } from '../../logger.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Cors } from '../http/cors.ts';
 import type { Operations } from '../operations.ts';
+import type { PrincipalCaps } from '../principal-caps.ts';
 import { requestIdOf } from '../request-id.ts';
 import { type Connection, createConnection, type Wire } from './connection.ts';
 import { createNextFrames } from './frames.ts';
-import { CLOSE, SUBPROTOCOL } from './protocol.ts';
+import { CLOSE, type CloseReason, SUBPROTOCOL } from './protocol.ts';
 
 /** An operation with its variables; bulk mutations go over HTTP. */
 const MAX_MESSAGE_BYTES = 65_536;
@@ -21,6 +22,12 @@ const MAX_HELD_BYTES = 65_536;
 /** For the peer to answer our close. */
 const CLOSE_MS = 2_000;
 
+/** Streams and connections that were ended before their clients wanted it. */
+export interface CutCounts {
+  readonly tooSlow: number;
+  readonly tokenExpired: number;
+}
+
 export interface GraphQLSockets {
   /** Connections that are open. */
   connections(): number;
@@ -28,6 +35,8 @@ export interface GraphQLSockets {
   operations(): number;
   /** `next` messages sent so far. */
   delivered(): number;
+  /** Connections that we ended, by why. */
+  cut(): CutCounts;
   /** Tells every client to come back, and resolves when all are gone. */
   close(): Promise<void>;
 }
@@ -42,6 +51,7 @@ export function serveGraphQLSockets(
   {
     operations,
     authenticator,
+    caps,
     cors,
     logger,
     now,
@@ -49,6 +59,7 @@ export function serveGraphQLSockets(
   }: {
     readonly operations: Operations;
     readonly authenticator: Authenticator;
+    readonly caps: PrincipalCaps;
     readonly cors: Cors;
     readonly logger: Logger;
     readonly now: () => number;
@@ -68,6 +79,7 @@ export function serveGraphQLSockets(
   /** Sockets that hold items of this turn. */
   let held = new Set<Duplex>();
   let delivered = 0;
+  const cut = { tooSlow: 0, tokenExpired: 0 };
   let isStopping = false;
 
   server.on('upgrade', (request, socket, head) => {
@@ -98,9 +110,10 @@ export function serveGraphQLSockets(
   }
 
   function wireOf(webSocket: WebSocket, socket: Duplex): Wire {
-    const close: Wire['close'] = ({ code, reason }) => {
+    const close: Wire['close'] = (told) => {
       if (webSocket.readyState !== webSocket.OPEN) return;
-      webSocket.close(code, reason);
+      count(told);
+      webSocket.close(told.code, told.reason);
       setTimeout(() => webSocket.terminate(), CLOSE_MS).unref();
     };
     const assertFast = (): void => {
@@ -108,8 +121,13 @@ export function serveGraphQLSockets(
       open.get(webSocket)?.closed();
       close(CLOSE.tooSlow);
     };
+    const count = (reason: CloseReason): void => {
+      if (reason === CLOSE.tooSlow) cut.tooSlow += 1;
+      if (reason === CLOSE.tokenExpired) cut.tokenExpired += 1;
+    };
     return {
       close,
+      waiting: () => socket.writableLength,
       send(message) {
         if (webSocket.readyState !== webSocket.OPEN) return;
         webSocket.send(JSON.stringify(message));
@@ -136,6 +154,7 @@ export function serveGraphQLSockets(
     const connection = createConnection(wire, {
       operations,
       authenticator,
+      caps,
       requestId,
       authorization: request.headers.authorization,
       now,
@@ -168,6 +187,7 @@ export function serveGraphQLSockets(
     connections: () => open.size,
     operations: () => open.values().reduce((sum, { operationCount }) => sum + operationCount, 0),
     delivered: () => delivered,
+    cut: () => cut,
     async close() {
       isStopping = true;
       clearInterval(pings);

@@ -17,12 +17,13 @@ import { ALWAYS, equals } from '../../storage/sql-conditions.ts';
 const ALL: AccessScope = { orgIds: 'all', siteIds: null };
 const codec = createCursorCodec(Buffer.alloc(32, 3));
 
-function streamOn(db: Database) {
+/** @param read as the stream sees the store, where that differs from what the tail sees */
+function streamOn(db: Database, read = db) {
   const cursors = createEventCursors(codec, db.epoch);
   const tail = createLogTail({ db, logger: quiet });
   onTestFinished(() => tail.stop());
   const timing = createTestTiming();
-  const stream = createEventStream({ db, tail, cursors, now: () => NOON, timing });
+  const stream = createEventStream({ db: read, tail, cursors, now: () => NOON, timing });
   return { stream, tail, cursors, timing };
 }
 
@@ -176,6 +177,61 @@ eachEngine('event stream', (open) => {
     expect(complete).toMatchObject({ __typename: 'ReplayComplete', replayedCount: 1 });
   });
 
+  it('tells a gap when the log is trimmed while a page of the replay is read', async () => {
+    const db = await open();
+    const write = writerOn(db, await seed(db));
+    const old = createEventCursors(codec, db.epoch).encode(0, null);
+    const ids = await write({ device: 'cam-1' }, { device: 'cam-1' }, { device: 'cam-1' });
+    let heads = 0;
+    const trimming: Database = {
+      ...db,
+      head: async () => {
+        heads += 1;
+        // The first asks where the stream begins, the second belongs to the page.
+        if (heads === 2) await db.write((tx) => trimEvents(tx, NOON + 1, 2));
+        return db.head();
+      },
+    };
+    const { stream } = streamOn(db, trimming);
+    const { items } = await subscribe(stream, { after: old });
+    const delivered = await take(items, 3);
+    expect(delivered.map(idOf)).toEqual(['StreamGap', ids[2], 'ReplayComplete']);
+  });
+
+  it('tells a gap when events were trimmed before the tail had read them', async () => {
+    const db = await open();
+    const write = writerOn(db, await seed(db));
+    let isDeaf = false;
+    const deaf: Database = {
+      ...db,
+      head: () => (isDeaf ? Promise.reject(new Error('the disk is away')) : db.head()),
+    };
+    const { stream, tail, cursors } = streamOn(deaf);
+    const { items } = await subscribe(stream);
+    const first = await write({ device: 'cam-1' });
+    expect((await take(items, 1)).map(idOf)).toEqual(first);
+    isDeaf = true;
+    const ids = await write({ device: 'cam-1' }, { device: 'cam-1' }, { device: 'cam-1' });
+    await db.write((tx) => trimEvents(tx, NOON + 1, 3));
+    isDeaf = false;
+    db.doorbell.ring('log');
+    await until(() => tail.head === 4);
+    const [gap, event] = await take(items, 2);
+    expect(gap).toMatchObject({ __typename: 'StreamGap', reason: 'RETENTION', toCursor: cursors.encode(3, null) });
+    expect(event).toMatchObject({ event: { vendor_event_id: ids[2] } });
+  });
+
+  it('begins a live stream with its place, for those who ask', async () => {
+    const db = await open();
+    const write = writerOn(db, await seed(db));
+    await write({ device: 'cam-1' });
+    const { stream, cursors } = streamOn(db);
+    const { items } = await subscribe(stream, { tellsPlaces: true });
+    expect(await take(items, 1)).toEqual([{ __typename: 'Place', cursor: cursors.encode(1, null) }]);
+    const ids = await write({ device: 'cam-1' });
+    expect((await take(items, 1)).map(idOf)).toEqual(ids);
+  });
+
   it.each([
     ['of another life of the store', 'other', 1],
     ['ahead of the log, as after a restored backup', null, 1_000],
@@ -288,6 +344,23 @@ eachEngine('status changes', (open) => {
       { previous_state: 'UNKNOWN', state: 'OFFLINE', occurred_at: NOON },
       { previous_state: 'OFFLINE', state: 'ONLINE', occurred_at: NOON + 2 },
     ]);
+  });
+
+  it('tells those who ask where it stands, though nothing changes', async () => {
+    const db = await open();
+    const seeded = await seed(db);
+    const write = writerOn(db, seeded);
+    const { stream, cursors, timing, tail } = streamOn(db);
+    const stop = new AbortController();
+    onTestFinished(() => stop.abort());
+    const request = { access: ALL, devices: () => ALWAYS, after: null, signal: stop.signal, tellsPlaces: true };
+    const changes = await subscribeStatusChanges({ db, stream }, request);
+    expect(await changes.next()).toEqual({ done: false, value: { event: null, cursor: cursors.encode(0, null) } });
+    await write({ device: 'cam-1' });
+    await until(() => tail.head === 1);
+    const waiting = changes.next();
+    timing.advance(15_000);
+    expect(await waiting).toEqual({ done: false, value: { event: null, cursor: cursors.encode(1, null) } });
   });
 
   it('ends with BAD_CURSOR rather than hiding a gap', async () => {

@@ -28,7 +28,9 @@ export type StreamItem =
       readonly toCursor: string;
       readonly reason: 'RETENTION' | 'EPOCH';
       readonly hint: string;
-    };
+    }
+  /** No item of the API: everything up to the cursor was delivered. */
+  | { readonly __typename: 'Place'; readonly cursor: string };
 
 export interface StreamRequest {
   readonly access: AccessScope;
@@ -38,6 +40,8 @@ export interface StreamRequest {
   /** 1 to 300; default 15. */
   readonly heartbeatSeconds?: number | undefined;
   readonly signal: AbortSignal;
+  /** Begin a live stream with a `Place`. */
+  readonly tellsPlaces?: boolean | undefined;
   /** Only events that moved a device's state. */
   readonly changesOnly?: boolean;
   /** Leaves out more events, a page at a time; must keep the order. */
@@ -90,6 +94,9 @@ export function createEventStream(deps: EventStreamDeps): EventStream {
       return { __typename: 'ReplayComplete', cursor: cursors.encode(position, null), replayedCount };
     };
 
+    if (start === null && request.tellsPlaces === true) {
+      yield { __typename: 'Place', cursor: cursors.encode(position, null) } satisfies StreamItem;
+    }
     if (start !== null && (start.epoch !== db.epoch || start.seq > head)) {
       // Of another store, or of this one before it was set back to a backup: its numbers mean other events here.
       position = head;
@@ -136,11 +143,12 @@ export function createEventStream(deps: EventStreamDeps): EventStream {
         const own = recent.filter((event) => isMatch(event) && (changesOnly !== true || event.changed === 1));
         return { page: await refined(own), upTo, isGap: false };
       }
-      const oldest = await readTail(db);
-      if (from < oldest) return { page: [], upTo: oldest, isGap: true };
       const upToHead = await db.head();
       const selection = { access, filter, ...(changesOnly === true ? { changesOnly } : {}) };
       const page = await readSelection(db, selection, { after: from, upTo: upToHead, limit: PAGE });
+      // Asked for last: what is trimmed beside us lacks in the page, and by then the tail tells.
+      const oldest = await readTail(db);
+      if (from < oldest) return { page: [], upTo: oldest, isGap: true };
       const upTo = page.length < PAGE ? upToHead : (page.at(-1)?.seq ?? from);
       return { page: await refined(page), upTo, isGap: false };
     }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../storage/database.ts';
-import { type LoggedEvent, readLog } from '../../storage/event-log.ts';
+import { type LoggedEvent, readLog, readTail } from '../../storage/event-log.ts';
 
 /** Recent events in memory, by number and by size: what subscribers that keep up are served from. */
 const MAX_EVENTS = 2_000;
@@ -77,13 +77,24 @@ export function createLogTail({ db, logger }: { readonly db: Database; readonly 
     if (dropped > 0) events = events.slice(dropped);
   }
 
+  /** Events that were trimmed before we read them: who has not got them must ask the log, which tells the gap. */
+  function forget(upTo: number): void {
+    events = events.filter(({ seq }) => seq > upTo);
+    bytes = events.reduce((sum, event) => sum + sizeOf(event), 0);
+    floor = Math.max(floor, upTo);
+  }
+
   async function pump(): Promise<void> {
     // Numbers are committed in order: everything up to the head is visible when the head is.
     const target = await db.head();
     while (head < target && !isStopped) {
       const rows = await readLog(db, { after: head, upTo: target, limit: PAGE });
+      const last = rows.length < PAGE ? target : (rows.at(-1)?.seq ?? target);
+      // Numbers without an event are those of inventory changes, or of events that are gone already.
+      const oldest = rows.length < last - head ? await readTail(db) : 0;
       keep(rows);
-      head = rows.length < PAGE ? target : (rows.at(-1)?.seq ?? target);
+      if (oldest > head) forget(oldest);
+      head = last;
       tell();
     }
     if (isFailing) logger.info('The event log is followed again');

@@ -6,12 +6,18 @@ import { UNFILTERED } from '../../storage/event-log-filter.ts';
 import type { Condition } from '../../storage/sql-conditions.ts';
 import type { EventStream, StreamItem } from './event-stream.ts';
 
-/** Nobody sees these heartbeats; they only bound how long a stream can stand without looking around. */
-const LOOK_AROUND_SECONDS = 300;
+/** No subscriber sees these heartbeats: they tell the gateway where a stream stands that has had nothing to say. */
+const PLACE_SECONDS = 15;
 
 /** An event that moved a device's state, and its place. */
 export interface StatusChange {
   readonly event: LoggedEvent;
+  readonly cursor: string;
+}
+
+/** Everything up to the cursor was told. */
+export interface StatusPlace {
+  readonly event: null;
   readonly cursor: string;
 }
 
@@ -21,6 +27,8 @@ export interface StatusChangesRequest {
   readonly devices: () => Condition;
   readonly after: string | null;
   readonly signal: AbortSignal;
+  /** Tell places too. */
+  readonly tellsPlaces?: boolean | undefined;
 }
 
 /**
@@ -31,8 +39,8 @@ export interface StatusChangesRequest {
  */
 export async function subscribeStatusChanges(
   { db, stream }: { readonly db: Pick<Database, 'read'>; readonly stream: EventStream },
-  { access, devices, after, signal }: StatusChangesRequest,
-): Promise<AsyncIterableIterator<StatusChange, void, void>> {
+  { access, devices, after, signal, tellsPlaces }: StatusChangesRequest,
+): Promise<AsyncIterableIterator<StatusChange | StatusPlace, void, void>> {
   async function refine(events: readonly LoggedEvent[]): Promise<readonly LoggedEvent[]> {
     const ids = [...new Set(events.flatMap(({ device_id }) => device_id ?? []))];
     if (ids.length === 0) return [];
@@ -51,18 +59,19 @@ export async function subscribeStatusChanges(
     // A dashboard that follows states needs all of them, also those that are nobody's fault.
     filter: UNFILTERED,
     after,
-    heartbeatSeconds: LOOK_AROUND_SECONDS,
+    heartbeatSeconds: PLACE_SECONDS,
     signal,
+    tellsPlaces,
     changesOnly: true,
     refine,
   });
-  const changes: AsyncIterableIterator<StatusChange, void, void> = {
+  const changes: AsyncIterableIterator<StatusChange | StatusPlace, void, void> = {
     async next() {
       for (;;) {
         const { done, value } = await items.next();
         if (done === true) return { done, value: undefined };
         const change = changeOf(value);
-        if (change !== null) return { done: false, value: change };
+        if (change.event !== null || tellsPlaces === true) return { done: false, value: change };
       }
     },
     async return() {
@@ -74,12 +83,12 @@ export async function subscribeStatusChanges(
   return changes;
 }
 
-function changeOf(item: StreamItem): StatusChange | null {
+function changeOf(item: StreamItem): StatusChange | StatusPlace {
   if (item.__typename === 'StreamGap') {
     throw fault(
       'BAD_CURSOR',
       'Changes after this cursor are no longer kept. Read the devices, then start without `after`.',
     );
   }
-  return item.__typename === 'EventDelivered' ? { event: item.event, cursor: item.cursor } : null;
+  return { event: item.__typename === 'EventDelivered' ? item.event : null, cursor: item.cursor };
 }

@@ -27,16 +27,21 @@ export interface EventServices {
 export interface Context extends EventServices {
   readonly principal: Principal;
   readonly signal: AbortSignal;
+  readonly tellsPlaces: boolean;
   /** @throws GraphQLError FORBIDDEN without `events:read` */
   read(): EventLoaders;
 }
 
-export function createEventsContext(services: EventServices, { principal, signal }: SubgraphRequest): Context {
+export function createEventsContext(
+  services: EventServices,
+  { principal, signal, tellsPlaces = false }: SubgraphRequest,
+): Context {
   let loaders: EventLoaders | undefined;
   return {
     ...services,
     principal,
     signal,
+    tellsPlaces,
     read() {
       requireScope(principal, 'events:read');
       return (loaders ??= createEventLoaders(services, principal.access));

@@ -11,7 +11,9 @@ import {
   STATUS_REASONS,
 } from '../../schema/words.ts';
 import { diagnose } from '../../pipeline/dead-letters/diagnose.ts';
-import { subscribeStatusChanges } from '../../pipeline/stream/status-changes.ts';
+import type { StreamItem } from '../../pipeline/stream/event-stream.ts';
+import { type StatusChange, type StatusPlace, subscribeStatusChanges } from '../../pipeline/stream/status-changes.ts';
+import { StreamPlace } from '../../schema/subgraph.ts';
 import { parsePageArgs } from '../../storage/connection.ts';
 import type { LoggedEvent } from '../../storage/event-log.ts';
 import { parseEventFilter } from '../../storage/event-log-filter.ts';
@@ -39,8 +41,6 @@ const TYPES = {
   // Outcomes of commands have no attributes of their own yet.
   COMMAND: 'SystemEvent',
 } as const satisfies Record<(typeof EVENT_FAMILIES)[number], string>;
-
-const INT_MAX = 2_147_483_647;
 
 function referenceOf(id: string | null): { readonly id: string } | null {
   return id === null ? null : { id };
@@ -83,7 +83,7 @@ export const resolvers: Resolvers = {
   },
   Subscription: {
     events: {
-      async subscribe(_, { filter, after, heartbeatSeconds }, { principal, stream, signal }) {
+      async subscribe(_, { filter, after, heartbeatSeconds }, { principal, stream, signal, tellsPlaces }) {
         requireScope(principal, 'events:read');
         const { access } = principal;
         const items = await stream.subscribe({
@@ -92,19 +92,21 @@ export const resolvers: Resolvers = {
           after: after ?? null,
           heartbeatSeconds: heartbeatSeconds ?? undefined,
           signal,
+          tellsPlaces,
         });
-        return mapped(items, (item) => ({ events: item }));
+        return mapped(items, eventsRoot);
       },
     },
     deviceStatusChanged: {
-      async subscribe(_, { filter, after }, { db, principal, stream, inventory, signal }) {
+      async subscribe(_, { filter, after }, { db, principal, stream, inventory, signal, tellsPlaces }) {
         requireScope(principal, 'events:read');
         const { access } = principal;
         const devices = () => inventory.matching(access, { filter: filter ?? null, search: null }, null);
         // A filter that cannot be understood is said now, not at the first change.
         devices();
-        const changes = await subscribeStatusChanges({ db, stream }, { access, devices, after: after ?? null, signal });
-        return mapped(changes, (change) => ({ deviceStatusChanged: change }));
+        const request = { access, devices, after: after ?? null, signal, tellsPlaces };
+        const changes = await subscribeStatusChanges({ db, stream }, request);
+        return mapped(changes, statusRoot);
       },
     },
     integrationHealthChanged: {
@@ -156,7 +158,6 @@ export const resolvers: Resolvers = {
   },
   Integration: {
     __resolveReference: ({ id }) => ({ id }),
-    unknownCodes: ({ id }, _, context) => context.read().unknownCodes.load(id),
     deadLetters: ({ id }, { first, after, filter }, context) =>
       context.read().deadLetters(id, parsePageArgs(first, after), filter ?? {}),
   },
@@ -166,12 +167,6 @@ export const resolvers: Resolvers = {
     current: ({ event: { state } }) => toWord(DEVICE_STATES, state, 'UNKNOWN'),
     at: ({ event: { occurred_at } }) => occurred_at,
     cause: ({ event: row }) => row,
-  },
-  UnknownCode: {
-    // A count beyond what GraphQL's Int holds says no more than that it is many.
-    count: ({ count }) => Math.min(count, INT_MAX),
-    firstSeenAt: ({ first_seen_at }) => first_seen_at,
-    lastSeenAt: ({ last_seen_at }) => last_seen_at,
   },
   DeadLetter: {
     __resolveReference: ({ id }, context) => context.read().deadLetter.load(id),
@@ -187,12 +182,27 @@ export const resolvers: Resolvers = {
   DeadLetterEdge: edgeResolvers(),
 };
 
-/** Wraps items without putting a generator between: returning from it must reach the source at once. */
-function mapped<T, R>(source: AsyncIterator<T, void, void>, map: (item: T) => R): AsyncIterableIterator<R, void, void> {
+/** What an item of a stream is resolved from. */
+function eventsRoot(item: StreamItem): StreamPlace | { readonly events: Exclude<StreamItem, { __typename: 'Place' }> } {
+  return item.__typename === 'Place' ? new StreamPlace(item.cursor) : { events: item };
+}
+
+function statusRoot(change: StatusChange | StatusPlace): StreamPlace | { readonly deviceStatusChanged: StatusChange } {
+  return change.event === null ? new StreamPlace(change.cursor) : { deviceStatusChanged: change };
+}
+
+/**
+ * Wraps items without putting a generator between: returning from it must reach the source at once. Places are no items;
+ * whoever asked for them takes them out before anything is resolved from them.
+ */
+function mapped<T, R>(
+  source: AsyncIterator<T, void, void>,
+  map: (item: T) => R | StreamPlace,
+): AsyncIterableIterator<R, void, void> {
   const result: AsyncIterableIterator<R, void, void> = {
     async next() {
       const { done, value } = await source.next();
-      return done === true ? { done, value: undefined } : { done: false, value: map(value) };
+      return done === true ? { done, value: undefined } : { done: false, value: map(value) as R };
     },
     async return() {
       await source.return?.();

@@ -106,12 +106,14 @@ export class TestTopic<T> {
 /** A sink that keeps what it is sent, and tells when so much has come. */
 export class TestSink {
   readonly texts: string[] = [];
+  readonly cursors: (string | null)[] = [];
   readonly errors: unknown[] = [];
   isComplete = false;
   readonly #waiting = new Set<() => void>();
 
-  next(text: string): void {
+  next(text: string, cursor: string | null): void {
     this.texts.push(text);
+    this.cursors.push(cursor);
     this.#changed();
   }
 
