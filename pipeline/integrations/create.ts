@@ -182,7 +182,7 @@ async function store(
 
 /** Null for platforms that do not push, and for those that cannot be polled: nobody waits for them. */
 export function expectedSilence(traits: IngestTraits, settings: unknown): number | null {
-  if (usualIngestMode(traits) !== 'PUSH_WITH_POLL_FALLBACK') return null;
+  if (usualIngestMode(traits) === 'POLL_ONLY') return null;
   return readOwnSettings(settings).expectedSilenceMs ?? traits.expectedSilenceMs;
 }
 

@@ -13,6 +13,7 @@ function facts(changes: Partial<ScheduleFacts> = {}): ScheduleFacts {
     lastSyncAt: T0 - MINUTE,
     lastHeardAt: T0 - MINUTE,
     ingestMode: 'PUSH_WITH_POLL_FALLBACK',
+    isSilent: false,
     ingest: { syncIntervalMs: 60 * MINUTE, pollIntervalMs: MINUTE, expectedSilenceMs: 5 * MINUTE },
     retry: null,
     spread: 0.5,
@@ -50,8 +51,20 @@ describe('decide', () => {
     expect(decide(facts(fallback)).mode).toBe('POLLING_FALLBACK_ACTIVE');
   });
 
-  it.each(['PUSH', 'POLL_ONLY'])('never changes the mode %s', (ingestMode) => {
-    expect(decide(facts({ ingestMode, lastHeardAt: null }))).toMatchObject({ mode: ingestMode, silentAt: null });
+  it('waits for nobody who cannot push', () => {
+    const decision = decide(facts({ ingestMode: 'POLL_ONLY', lastHeardAt: null }));
+    expect(decision).toMatchObject({ mode: 'POLL_ONLY', silentAt: null, isSilent: false });
+  });
+
+  it('does not poll what only pushes, and says that it is silent', () => {
+    const at = (silence: number, isSilent = false) =>
+      decide(facts({ ingestMode: 'PUSH', lastHeardAt: T0 - silence, watchedSince: isSilent ? T0 : 0, isSilent }));
+    expect(at(5 * MINUTE - 1)).toMatchObject({ mode: 'PUSH', isSilent: false, silentAt: T0 + 1 });
+    expect(at(5 * MINUTE)).toMatchObject({ mode: 'PUSH', isSilent: true, trigger: 'SCHEDULE' });
+    // A restart of ours ends no silence.
+    expect(at(5 * MINUTE, true)).toMatchObject({ isSilent: true });
+    expect(at(1, true)).toMatchObject({ isSilent: false });
+    expect(decide(facts({ ingestMode: 'PUSH', lastHeardAt: null, watchedSince: T0 - 1 })).isSilent).toBe(false);
   });
 
   it('asks a platform that cannot push at the polling interval', () => {

@@ -14,6 +14,8 @@ export interface ScheduleFacts {
   /** When the platform was last heard by itself. */
   readonly lastHeardAt: number | null;
   readonly ingestMode: string;
+  /** It counts as silent already. */
+  readonly isSilent: boolean;
   readonly ingest: Pick<IngestTraits, 'syncIntervalMs' | 'pollIntervalMs' | 'expectedSilenceMs'>;
   /** Earliest next try after a failed one; null when the last one went well. */
   readonly retry: Retry | null;
@@ -33,6 +35,8 @@ export interface Decision {
   readonly mode: string;
   readonly syncAt: number;
   readonly trigger: SyncTrigger;
+  /** A platform that only pushes has been silent for too long: nobody can be asked instead. */
+  readonly isSilent: boolean;
   /** When the platform will count as silent if nothing is heard; null when nobody waits for it. */
   readonly silentAt: number | null;
 }
@@ -42,23 +46,33 @@ const JITTER = 0.1;
 
 const FALLBACK: IngestMode = 'POLLING_FALLBACK_ACTIVE';
 const PUSH: IngestMode = 'PUSH_WITH_POLL_FALLBACK';
+const PUSH_ALONE: IngestMode = 'PUSH';
 
 function spreadInterval(ms: number, spread: number): number {
   return Math.round(ms * (1 - JITTER + 2 * JITTER * spread));
 }
 
-function silentAt({ ingestMode, lastHeardAt, createdAt, watchedSince, ingest }: ScheduleFacts): number | null {
-  if (ingestMode === PUSH) return Math.max(lastHeardAt ?? 0, createdAt, watchedSince) + ingest.expectedSilenceMs;
-  // Only being heard ends the silence; a restart of ours does not.
-  if (ingestMode === FALLBACK) return lastHeardAt === null ? 0 : lastHeardAt + ingest.expectedSilenceMs;
-  return null;
+function silentAt({
+  ingestMode,
+  isSilent,
+  lastHeardAt,
+  createdAt,
+  watchedSince,
+  ingest,
+}: ScheduleFacts): number | null {
+  if (ingestMode !== PUSH && ingestMode !== FALLBACK && ingestMode !== PUSH_ALONE) return null;
+  // Only being heard ends a silence; a restart of ours does not.
+  if (ingestMode === FALLBACK || isSilent) return lastHeardAt === null ? 0 : lastHeardAt + ingest.expectedSilenceMs;
+  return Math.max(lastHeardAt ?? 0, createdAt, watchedSince) + ingest.expectedSilenceMs;
 }
 
 /** What to do about an integration, and when. Pure. */
 export function decide(facts: ScheduleFacts): Decision {
   const { now, lastSyncAt, ingest, spread, retry } = facts;
   const silent = silentAt(facts);
-  const mode = silent === null ? facts.ingestMode : silent <= now ? FALLBACK : PUSH;
+  const isSilent = silent !== null && silent <= now;
+  const canPoll = facts.ingestMode === PUSH || facts.ingestMode === FALLBACK;
+  const mode = canPoll ? (isSilent ? FALLBACK : PUSH) : facts.ingestMode;
   const isPolling = mode === FALLBACK || mode === 'POLL_ONLY';
   const interval = spreadInterval(isPolling ? ingest.pollIntervalMs : ingest.syncIntervalMs, spread);
   const due = lastSyncAt === null ? now : lastSyncAt + interval;
@@ -67,6 +81,7 @@ export function decide(facts: ScheduleFacts): Decision {
     mode,
     syncAt: lastSyncAt === null && retry !== null ? retry.at : syncAt,
     trigger: lastSyncAt === null ? 'FIRST' : mode === FALLBACK ? 'FALLBACK' : 'SCHEDULE',
+    isSilent: isSilent && !canPoll,
     silentAt: silent,
   };
 }

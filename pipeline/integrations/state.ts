@@ -4,6 +4,9 @@ import type { EvidenceSource, IngestMode, IntegrationState, Severity } from '../
 import type { Database, Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { type EventWriter, lockIntegration } from '../process/event-writer.ts';
+import { tellIncidents } from '../status/incidents.ts';
+import { isPlatformDown, noteOutage } from '../status/outages.ts';
+import { settlePlatform } from '../status/platform-down.ts';
 
 /** What the state of an integration follows from. */
 export interface StateFacts {
@@ -12,16 +15,18 @@ export interface StateFacts {
   readonly errorCode: string | null;
   readonly lastSyncState: string | null;
   readonly ingestMode: string;
+  /** A platform that only pushes has not been heard for longer than it should be silent. */
+  readonly isSilent: boolean;
 }
 
 /** The error code that keeps us from asking the platform again until somebody acts. */
 export const REFUSED = 'UNAUTHENTICATED' satisfies AdapterErrorCode;
 
 /** The one rule for the state: worst reason first. Pure. */
-export function stateOf({ enabled, errorCode, lastSyncState, ingestMode }: StateFacts): IntegrationState {
+export function stateOf({ enabled, errorCode, lastSyncState, ingestMode, isSilent }: StateFacts): IntegrationState {
   if (!enabled) return 'DISABLED';
   if (errorCode === REFUSED) return 'REAUTH_REQUIRED';
-  if (errorCode !== null || ingestMode === 'POLLING_FALLBACK_ACTIVE') return 'DEGRADED';
+  if (errorCode !== null || isSilent || ingestMode === 'POLLING_FALLBACK_ACTIVE') return 'DEGRADED';
   return lastSyncState === null ? 'PENDING' : 'CONNECTED';
 }
 
@@ -29,6 +34,8 @@ export function stateOf({ enabled, errorCode, lastSyncState, ingestMode }: State
 export interface Transition {
   readonly enabled?: boolean;
   readonly ingestMode?: IngestMode;
+  /** Since when nothing was heard of a platform that only pushes; null: it is heard. */
+  readonly silentSince?: number | null;
   /** Null: nothing fails any more. */
   readonly error?: { readonly code: AdapterErrorCode; readonly message: string } | null;
   readonly lastSync?: { readonly at: number; readonly state: string };
@@ -39,6 +46,7 @@ export interface TransitionDeps {
   readonly events: EventWriter;
 }
 
+const FALLBACK: IngestMode = 'POLLING_FALLBACK_ACTIVE';
 /** Longest error message kept. */
 const MAX_MESSAGE = 500;
 
@@ -66,6 +74,9 @@ export async function applyTransition(
     ingest_mode: transition.ingestMode ?? before.ingest_mode,
     error_code: error === undefined ? before.error_code : (error?.code ?? null),
     error_message: error === undefined ? before.error_message : (error?.message.slice(0, MAX_MESSAGE) ?? null),
+    silent_since: transition.silentSince === undefined ? before.silent_since : transition.silentSince,
+    last_fallback_at:
+      transition.ingestMode === FALLBACK && before.ingest_mode !== FALLBACK ? now : before.last_fallback_at,
     last_sync_at: transition.lastSync?.at ?? before.last_sync_at,
     last_sync_state: transition.lastSync?.state ?? before.last_sync_state,
   };
@@ -74,6 +85,7 @@ export async function applyTransition(
     errorCode: next.error_code,
     lastSyncState: next.last_sync_state,
     ingestMode: next.ingest_mode,
+    isSilent: next.silent_since !== null,
   });
   const after: IntegrationRow = { ...before, ...next, state, updated_at: now };
   await tx
@@ -81,8 +93,12 @@ export async function applyTransition(
     .set({ ...next, state, updated_at: now })
     .where('id', '=', integrationId)
     .execute();
+  await noteOutage(tx, before, after, now);
+  // Nothing to look up while it is well.
+  const tellings = isPlatformDown(before) || isPlatformDown(after) ? await settlePlatform(tx, after, now) : [];
   const draft = transitionEvent(before, after, now);
   if (draft !== null) await events.writeEvents(tx, after, [draft], origin, now);
+  await tellIncidents(tx, () => events, tellings, now);
   return { before, after };
 }
 
@@ -119,16 +135,25 @@ const FALLBACK_ENDED: Told = {
   summary: 'The platform is heard again; polling stopped',
 };
 
+const SILENT: Told = {
+  type: 'integration.silent',
+  severity: 'WARNING',
+  summary: 'Nothing has arrived for longer than it should, and nobody can be asked',
+};
+const HEARD: Told = { type: 'integration.heard', severity: 'NOTICE', summary: 'It is heard again' };
+
 function isState(value: string): value is IntegrationState {
   return Object.hasOwn(STATE_EVENTS, value);
 }
 
 function told(before: IntegrationRow, after: IntegrationRow): Told | null {
-  const wasFallback = before.ingest_mode === 'POLLING_FALLBACK_ACTIVE';
-  const isFallback = after.ingest_mode === 'POLLING_FALLBACK_ACTIVE';
-  // The change of mode is the reason of the change of state beside it: one event, not two.
+  const wasFallback = before.ingest_mode === FALLBACK;
+  const isFallback = after.ingest_mode === FALLBACK;
+  // The change of mode, or the silence, is the reason of the change of state beside it: one event, not two.
   if (isFallback && !wasFallback) return FALLBACK_BEGAN;
   if (wasFallback && !isFallback) return FALLBACK_ENDED;
+  if (before.silent_since === null && after.silent_since !== null) return SILENT;
+  if (before.silent_since !== null && after.silent_since === null) return HEARD;
   if (before.state === after.state || !isState(after.state)) return null;
   return STATE_EVENTS[after.state];
 }
@@ -154,6 +179,7 @@ function transitionEvent(before: IntegrationRow, after: IntegrationRow, now: num
         state: after.state,
         previousState: before.state,
         ingestMode: after.ingest_mode,
+        silentSince: after.silent_since === null ? null : new Date(after.silent_since).toISOString(),
         error: after.error_code === null ? null : { code: after.error_code, message: after.error_message },
       },
     },

@@ -104,6 +104,7 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
     const now = clock.now();
     const decision = decideFor(row, ingest, now);
     if (decision.mode !== row.ingest_mode) await changeMode(row, decision.mode, now);
+    if (decision.isSilent !== (row.silent_since !== null)) await changeSilence(row, decision.isSilent, now);
     const isAsked = ingest.pushOnly !== true;
     if (isAsked && !isSyncing && decision.syncAt <= now) startSync(decision);
     const next = [
@@ -122,8 +123,12 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
     listener = ingest.listens && !isClosed ? startListener(deps, integrationId, refused) : null;
   }
 
+  function heardAt(row: IntegrationRow): number {
+    return Math.max(row.last_webhook_at ?? 0, listener?.lastHeardAt() ?? 0);
+  }
+
   function decideFor(row: IntegrationRow, ingest: IngestTraits, now: number): Decision {
-    const heard = Math.max(row.last_webhook_at ?? 0, listener?.lastHeardAt() ?? 0);
+    const heard = heardAt(row);
     return decide({
       now,
       createdAt: row.created_at,
@@ -131,6 +136,7 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
       lastSyncAt: row.last_sync_at,
       lastHeardAt: heard === 0 ? null : heard,
       ingestMode: row.ingest_mode,
+      isSilent: row.silent_since !== null,
       ingest: { ...ingest, expectedSilenceMs: row.expected_silence_ms ?? ingest.expectedSilenceMs },
       retry,
       spread,
@@ -145,6 +151,15 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
     const fields = { integrationId, vendor: row.vendor, ingestMode };
     if (isSilent) logger.warn(fields, 'The platform fell silent; its inventory is polled');
     else logger.info(fields, 'The platform is heard again; polling stops');
+  }
+
+  /** Of a platform that only pushes. */
+  async function changeSilence(row: IntegrationRow, isSilent: boolean, now: number): Promise<void> {
+    const silentSince = isSilent ? Math.max(heardAt(row), row.created_at) : null;
+    await transit({ silentSince }, isSilent ? 'SILENCE' : 'WEBHOOK', now);
+    const fields = { integrationId, vendor: row.vendor };
+    if (isSilent) logger.warn(fields, 'The platform fell silent, and cannot be asked');
+    else logger.info(fields, 'The platform is heard again');
   }
 
   async function transit(transition: Transition, origin: EvidenceSource, now: number): Promise<void> {

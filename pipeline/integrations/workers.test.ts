@@ -167,6 +167,60 @@ eachEngine('integration workers', (open) => {
     });
   });
 
+  describe('of a platform that only pushes', () => {
+    it('say once that it fell silent, whatever its inventory answers, and once that it is heard', async () => {
+      const settings = JSON.stringify({ syncIntervalMs: 2 * MINUTE });
+      const id = await seedBound({ ingest_mode: 'PUSH', expected_silence_ms: 5 * MINUTE, settings });
+      start();
+      await until('the first sync ended', async () => (await ended()).length === 1);
+      await heard(id);
+      const waited = await pass(6 * MINUTE, async () => (await row(id)).silent_since !== null, 'it is silent');
+      expect(waited).toBeGreaterThanOrEqual(5 * MINUTE - 1_000);
+      expect(waited).toBeLessThanOrEqual(5 * MINUTE + 30_000);
+      expect(await row(id)).toMatchObject({ state: 'DEGRADED', ingest_mode: 'PUSH', error_code: null });
+      const outages = () => db.read.selectFrom('source_outages').selectAll().execute();
+      expect(await outages()).toMatchObject([{ integration_id: id, cause: 'SILENCE', to_at: null }]);
+      const incidents = () => db.read.selectFrom('incidents').selectAll().execute();
+      expect(await incidents()).toMatchObject([{ cause: 'PLATFORM_DOWN', root_id: id, closed_at: null, affected: 1 }]);
+      // Asking for the inventory proves nothing about the way that events take.
+      const synced = (await ended()).length;
+      await pass(3 * MINUTE, async () => (await ended()).length > synced, 'it syncs again');
+      expect((await row(id)).state).toBe('DEGRADED');
+      await heard(id);
+      await pass(5_000, async () => (await row(id)).silent_since === null, 'it is heard');
+      expect(await row(id)).toMatchObject({ state: 'CONNECTED' });
+      expect(await outages()).not.toMatchObject([{ to_at: null }]);
+      expect(await incidents()).not.toMatchObject([{ closed_at: null }]);
+      expect(await events()).toEqual([
+        'system.integration_connected POLL',
+        'integration.silent SILENCE',
+        'incident.opened POLL',
+        'integration.heard WEBHOOK',
+        'incident.closed POLL',
+      ]);
+    });
+  });
+
+  it('make one incident and one outage of a platform that is away', async () => {
+    const id = await seedBound({ ingest_mode: 'POLL_ONLY' });
+    start();
+    await until('the first sync ended', async () => (await ended()).length === 1);
+    platform.fault = () => new AdapterError('UNREACHABLE', 'down');
+    await pass(10 * MINUTE, async () => (await ended()).length >= 4, 'it failed some times');
+    platform.fault = () => null;
+    await pass(10 * MINUTE, async () => (await row(id)).state === 'CONNECTED', 'it is back');
+    const outages = await db.read.selectFrom('source_outages').selectAll().execute();
+    expect(outages).toMatchObject([{ integration_id: id, cause: 'UNREACHABLE' }]);
+    expect(outages[0]?.to_at).toBeGreaterThan(outages[0]?.from_at ?? 0);
+    expect(await db.read.selectFrom('incidents').selectAll().execute()).toMatchObject([
+      { cause: 'PLATFORM_DOWN', root_kind: 'INTEGRATION', root_id: id, affected: 1 },
+    ]);
+    expect((await events()).filter((line) => line.startsWith('incident'))).toEqual([
+      'incident.opened POLL',
+      'incident.closed POLL',
+    ]);
+  });
+
   it('poll a platform that cannot push at the polling interval', async () => {
     await seedBound({ ingest_mode: 'POLL_ONLY' });
     start();

@@ -4,6 +4,8 @@ import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { lockIntegration, ringForEvents } from '../process/event-writer.ts';
 import { closeIncident, type Telling, tellIncidents, type WriterSource } from './incidents.ts';
 import type { StatusJob } from './keeper.ts';
+import { isPlatformDown } from './outages.ts';
+import { settlePlatform } from './platform-down.ts';
 import { graceOf } from './root-cause.ts';
 import { settleRootCauses } from './root-cause-hook.ts';
 import { POWER_TYPES, powerWordOf } from './root-cause-power.ts';
@@ -17,7 +19,7 @@ const REVIEW_MS = 5_000;
 const SWEEP_MS = 60_000;
 /** Devices of one portion. */
 const PORTION = 500;
-/** How long ended incidents are kept, as long as the history of states that they explain. */
+/** How long ended incidents and outages are kept: as long as the history of states that they explain. */
 const KEEP_MS = 400 * 86_400_000;
 /** Where the reading of the log stands; what was read in the last seconds before a crash is read again. */
 const POSITION = 'root_cause_seq';
@@ -159,6 +161,35 @@ export function createRootCauseJob({
     }
   }
 
+  /** Platforms that are away without an incident: the power of their site is back, and they are not. */
+  async function reviewPlatforms(now: number): Promise<void> {
+    const rows = await db.read
+      .selectFrom('integrations')
+      .leftJoin('incidents', (join) =>
+        join.onRef('incidents.root_id', '=', 'integrations.id').on('incidents.closed_at', 'is', null),
+      )
+      .select(['integrations.id', 'integrations.enabled', 'integrations.error_code', 'integrations.silent_since'])
+      .where('incidents.id', 'is', null)
+      .where('integrations.enabled', '=', 1)
+      .where((eb) =>
+        eb.or([eb('integrations.error_code', 'is not', null), eb('integrations.silent_since', 'is not', null)]),
+      )
+      .limit(PORTION)
+      .execute();
+    for (const { id } of rows.filter(isPlatformDown)) {
+      const integration = await db.write(async (tx) => {
+        await lockIntegration(db, tx, id);
+        const row = await tx.selectFrom('integrations').selectAll().where('id', '=', id).executeTakeFirst();
+        const tellings = row === undefined ? [] : await settlePlatform(tx, row, now);
+        if (row === undefined || tellings.length === 0) return null;
+        await tellIncidents(tx, writer, tellings, now);
+        await bumpOrgRevision(tx, row.org_id, now);
+        return row;
+      });
+      if (integration !== null) ringForEvents(db, integration);
+    }
+  }
+
   /** What was left explained for a while after its cause was over. @returns true when there is more */
   async function endGrace(now: number): Promise<boolean> {
     const rows = await db.read
@@ -214,9 +245,14 @@ export function createRootCauseJob({
       .where('closed_at', '<', now - KEEP_MS)
       .limit(PORTION)
       .execute();
-    if (old.length === 0) return;
-    const ids = old.map(({ id }) => id);
-    await db.write((tx) => tx.deleteFrom('incidents').where('id', 'in', ids).execute());
+    await db.write(async (tx) => {
+      const ids = old.map(({ id }) => id);
+      if (ids.length > 0) await tx.deleteFrom('incidents').where('id', 'in', ids).execute();
+      await tx
+        .deleteFrom('source_outages')
+        .where('to_at', '<', now - KEEP_MS)
+        .execute();
+    });
   }
 
   return {
@@ -226,6 +262,7 @@ export function createRootCauseJob({
       await save(now);
       if (now - reviewedAt < REVIEW_MS) return false;
       await power.review(now);
+      await reviewPlatforms(now);
       await reviewRoots(now);
       // What is left over has its turn at the next tick.
       if (!(await endGrace(now))) reviewedAt = now;

@@ -1,0 +1,105 @@
+import type { Database, Tx } from '../../storage/database.ts';
+import type { IntegrationRow } from '../../storage/rows.ts';
+import type { StatusJob } from './keeper.ts';
+
+// When a source could not be heard, and when we ourselves were away: what a device's history cannot know.
+
+type Vitals = Pick<IntegrationRow, 'enabled' | 'error_code' | 'silent_since'>;
+
+/** Errors after which nobody can say how the devices behind a platform are. A platform that is slow or odd still tells. */
+const DEAF: ReadonlySet<string> = new Set([
+  'UNREACHABLE',
+  'TIMEOUT',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'BLOCKED_ADDRESS',
+  'MISCONFIGURED',
+]);
+
+/** Errors that say that the platform is away, and not that we may not ask it. */
+const AWAY: ReadonlySet<string> = new Set(['UNREACHABLE', 'TIMEOUT']);
+
+/** Why an integration cannot be heard; null: it can. Pure. */
+export function outageCauseOf({ enabled, error_code: code, silent_since: silentSince }: Vitals): string | null {
+  if (enabled !== 1) return 'DISABLED';
+  if (code !== null && DEAF.has(code)) return code;
+  return silentSince === null ? null : 'SILENCE';
+}
+
+/** Whether the platform behind an integration is away. Pure. */
+export function isPlatformDown({ enabled, error_code: code, silent_since: silentSince }: Vitals): boolean {
+  return enabled === 1 && ((code !== null && AWAY.has(code)) || silentSince !== null);
+}
+
+/**
+ * Begins or ends an outage in the transaction that changes the integration.
+ *
+ * @param now milliseconds since the epoch
+ */
+export async function noteOutage(tx: Tx, before: IntegrationRow, after: IntegrationRow, now: number): Promise<void> {
+  const cause = outageCauseOf(after);
+  const was = outageCauseOf(before);
+  if (was === null && cause !== null) {
+    // A silent platform has said nothing since it was heard last.
+    const from = cause === 'SILENCE' ? (after.silent_since ?? now) : now;
+    await tx
+      .insertInto('source_outages')
+      .values({ integration_id: after.id, from_at: from, to_at: null, cause })
+      .onConflict((conflict) => conflict.columns(['integration_id', 'from_at']).doUpdateSet({ to_at: null, cause }))
+      .execute();
+  }
+  if (was !== null && cause === null) {
+    await tx
+      .updateTable('source_outages')
+      .set({ to_at: now })
+      .where('integration_id', '=', after.id)
+      .where('to_at', 'is', null)
+      .execute();
+  }
+}
+
+const ALIVE = 'alive_at';
+/** How often we leave a sign that we work. */
+const ALIVE_MS = 10_000;
+/** A longer gap is an outage of ours; a shorter one is a restart. */
+const AWAY_MS = 60_000;
+/** The outages of ourselves stand under no integration. */
+export const OURSELVES = '';
+
+/**
+ * Notes that we work, and afterwards when we did not. Devices were not silent while nobody listened: what waits for them
+ * waits that much longer. To be run before the job that judges silence.
+ */
+export function createAliveJob({ db }: { readonly db: Database }): StatusJob {
+  let notedAt = Number.NEGATIVE_INFINITY;
+
+  return {
+    name: 'alive',
+    async run(now) {
+      if (now - notedAt < ALIVE_MS) return false;
+      await db.write(async (tx) => {
+        const row = await tx.selectFrom('meta').select('value').where('key', '=', ALIVE).executeTakeFirst();
+        const last = row === undefined ? null : Number(row.value);
+        const value = String(now);
+        await tx
+          .insertInto('meta')
+          .values({ key: ALIVE, value })
+          .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
+          .execute();
+        if (last === null || now - last <= AWAY_MS) return;
+        await tx
+          .insertInto('source_outages')
+          .values({ integration_id: OURSELVES, from_at: last, to_at: now, cause: 'DOWNTIME' })
+          .onConflict((conflict) => conflict.columns(['integration_id', 'from_at']).doUpdateSet({ to_at: now }))
+          .execute();
+        await tx
+          .updateTable('devices')
+          .set((eb) => ({ silence_due_at: eb('silence_due_at', '+', now - last) }))
+          .where('silence_due_at', 'is not', null)
+          .execute();
+      });
+      notedAt = now;
+      return false;
+    },
+  };
+}
