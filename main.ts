@@ -26,6 +26,7 @@ import { createEventWriter, type EventWriter } from './pipeline/process/event-wr
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createRetention } from './pipeline/process/retention.ts';
 import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
+import { createMaintenance } from './pipeline/status/maintenance.ts';
 import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
@@ -33,6 +34,7 @@ import { createSyncService } from './pipeline/sync/service.ts';
 import type { DeadLetterStage } from './schema/words.ts';
 import { createCursorCodec } from './storage/cursor.ts';
 import { countWaitingCustomEvents } from './storage/custom-events.ts';
+import { foldHealthDeltas } from './storage/health-counts.ts';
 import { findOldestPending } from './storage/inbox.ts';
 import { newId } from './storage/ids.ts';
 import { createLeases } from './storage/leases.ts';
@@ -166,7 +168,11 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   });
   parts.defer(() => workers.close());
 
-  const statusJobs: readonly StatusJob[] = [];
+  const maintenance = createMaintenance({ db, now });
+  const statusJobs: readonly StatusJob[] = [
+    maintenance.job,
+    { name: 'health counts', run: () => foldHealthDeltas(db) },
+  ];
   const keeper = createStatusKeeper({ jobs: statusJobs, leases, clock, logger, owner: newId('keeper') });
   parts.defer(() => keeper.stop());
 
@@ -175,7 +181,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
 
   const host = createVendorHost({ db, runtime, events, clock, logger });
   const subgraphs = [
-    createDirectorySubgraph({ db, cursors, integrations, publicUrl, now }, vendors),
+    createDirectorySubgraph({ db, cursors, integrations, maintenance, publicUrl, now }, vendors),
     createInventorySubgraph({ db, cursors, sync: syncs, now }, vendors),
     createEventsSubgraph({ db, cursors, tail, deadLetters, now }, vendors),
     ...vendors.map((vendor) => createVendorSubgraph(vendor, vendors, host)),

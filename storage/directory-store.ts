@@ -1,12 +1,24 @@
 import type { AccessScope } from '../schema/principal.ts';
+import type { DeviceState } from '../schema/words.ts';
 import { visibleAtSite, visibleInOrg, visibleIntegration, visibleOrg } from './access-conditions.ts';
 import { emptyPage, fetchFirstPages, fetchPage, type Ordering, type Page, type PageArgs } from './connection.ts';
 import type { CursorCodec } from './cursor.ts';
 import type { Database } from './database.ts';
 import { createIntegrationVitals, type IntegrationVitals } from './directory-store-vitals.ts';
 import { createDirectoryWriter, type DirectoryWriter } from './directory-store-write.ts';
+import { createMaintenanceReader, type MaintenanceReader } from './maintenance-windows.ts';
 import type { ExternalIdRow, IntegrationRow, OrgRow, SecretRow, SiteBindingRow, SiteRow, ZoneRow } from './rows.ts';
-import { ALWAYS, isGiven, isOneOf, matchesText, NEVER, type TextFilter } from './sql-conditions.ts';
+import { hasDeviceIn, readSitesByOffline } from './site-pages.ts';
+import {
+  ALWAYS,
+  all,
+  type Condition,
+  isGiven,
+  isOneOf,
+  matchesText,
+  NEVER,
+  type TextFilter,
+} from './sql-conditions.ts';
 
 export interface DirectoryStoreOptions {
   readonly db: Database;
@@ -15,9 +27,16 @@ export interface DirectoryStoreOptions {
   readonly now: () => number;
 }
 
-export interface SiteListArgs {
-  readonly page: PageArgs;
+/** Members are combined with AND; null is absent. */
+export interface SiteFilter {
   readonly name: TextFilter | null;
+  /** At least one device is in one of these. */
+  readonly states: readonly DeviceState[] | null;
+}
+
+export interface SiteListArgs extends SiteFilter {
+  readonly page: PageArgs;
+  readonly field: 'NAME' | 'OFFLINE_COUNT';
   readonly direction: 'ASC' | 'DESC';
 }
 
@@ -31,7 +50,7 @@ export type SecretNote = Omit<SecretRow, 'sealed'>;
  * Reads of the directory. Every call takes the principal's scope and answers as if nothing existed outside of it; rows
  * come in any order where ids were given, and ids that are unknown or out of scope are left out.
  */
-export interface DirectoryStore extends IntegrationVitals, DirectoryWriter {
+export interface DirectoryStore extends IntegrationVitals, DirectoryWriter, MaintenanceReader {
   orgs(access: AccessScope, ids: readonly string[]): Promise<readonly OrgRow[]>;
   sites(access: AccessScope, ids: readonly string[]): Promise<readonly SiteRow[]>;
   zones(access: AccessScope, ids: readonly string[]): Promise<readonly ZoneRow[]>;
@@ -41,7 +60,7 @@ export interface DirectoryStore extends IntegrationVitals, DirectoryWriter {
   orgPage(access: AccessScope, page: PageArgs): Promise<Page<OrgRow>>;
   orgCount(access: AccessScope): Promise<number>;
   sitePages(access: AccessScope, orgIds: readonly string[], args: SiteListArgs): Promise<Pages<SiteRow>>;
-  siteCounts(access: AccessScope, orgIds: readonly string[], name: TextFilter | null): Promise<Counts>;
+  siteCounts(access: AccessScope, orgIds: readonly string[], filter: SiteFilter): Promise<Counts>;
   /** By name. */
   integrationPages(access: AccessScope, orgIds: readonly string[], page: PageArgs): Promise<Pages<IntegrationRow>>;
   integrationCounts(access: AccessScope, orgIds: readonly string[]): Promise<Counts>;
@@ -103,12 +122,17 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
   const { read, engine } = db;
   const ofOrg = { column: 'org_id', of: (row: { readonly org_id: string }) => row.org_id };
 
-  function sitesOf(access: AccessScope, orgIds: readonly string[], name: TextFilter | null) {
-    return read
-      .selectFrom('sites')
-      .where(visibleAtSite(access, 'sites', 'id'))
-      .where(isOneOf('sites.org_id', orgIds))
-      .where(isGiven(name) ? matchesText(engine, 'sites.name', name) : ALWAYS);
+  function matchesSite(access: AccessScope, orgIds: readonly string[], { name, states }: SiteFilter): Condition {
+    return all([
+      visibleAtSite(access, 'sites', 'id'),
+      isOneOf('sites.org_id', orgIds),
+      isGiven(name) ? matchesText(engine, 'sites.name', name) : ALWAYS,
+      isGiven(states) ? hasDeviceIn(states) : ALWAYS,
+    ]);
+  }
+
+  function sitesOf(access: AccessScope, orgIds: readonly string[], filter: SiteFilter) {
+    return read.selectFrom('sites').where(matchesSite(access, orgIds, filter));
   }
 
   function integrationsOf(access: AccessScope, orgIds: readonly string[]) {
@@ -135,6 +159,7 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
   return {
     ...createIntegrationVitals(db, now),
     ...createDirectoryWriter(db, now),
+    ...createMaintenanceReader(db),
 
     orgs: (access, ids) =>
       read.selectFrom('orgs').selectAll().where(visibleOrg(access)).where(isOneOf('orgs.id', ids)).execute(),
@@ -175,19 +200,30 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
       return row?.total ?? 0;
     },
 
-    sitePages(access, orgIds, { page, name, direction }) {
-      const rows = (ids: readonly string[]) => sitesOf(access, ids, name).selectAll('sites');
+    async sitePages(access, orgIds, { page, field, direction, ...filter }) {
+      if (field === 'OFFLINE_COUNT') {
+        const found = await readSitesByOffline(
+          db,
+          cursors,
+          matchesSite(access, orgIds, filter),
+          orgIds,
+          direction,
+          page,
+        );
+        return new Map(orgIds.map((id) => [id, found.get(id) ?? emptyPage<SiteRow>(page)]));
+      }
+      const rows = (ids: readonly string[]) => sitesOf(access, ids, filter).selectAll('sites');
       const order = sitesByName(direction);
       return pagesOf(
         orgIds,
         page,
         (id) => fetchPage(rows([id]), order, page, cursors),
-        () => fetchFirstPages(read, sitesOf(access, orgIds, name), order, ofOrg, page.first, cursors),
+        () => fetchFirstPages(read, sitesOf(access, orgIds, filter), order, ofOrg, page.first, cursors),
       );
     },
 
-    async siteCounts(access, orgIds, name) {
-      const rows = await sitesOf(access, orgIds, name)
+    async siteCounts(access, orgIds, filter) {
+      const rows = await sitesOf(access, orgIds, filter)
         .select(['org_id', (eb) => eb.fn.countAll<number>().as('total')])
         .groupBy('org_id')
         .execute();

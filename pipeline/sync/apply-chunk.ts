@@ -2,6 +2,7 @@ import { type EventWriter, lockIntegration } from '../process/event-writer.ts';
 import type { EventDraft } from '../../adapter-kit/model.ts';
 import { DEVICE_STATES } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
+import { joinMaintenance } from '../../storage/device-maintenance.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { zoneId } from '../../storage/ids.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
@@ -134,6 +135,9 @@ export async function applyChunk(
   await insertZones(tx, context, [...added, ...touched.map(({ device }) => device)]);
   await insertDevices(tx, context, added, (record) => firstStatus(record, startedAt));
   await updateDevices(tx, context, writes);
+  const placed = touched.filter(({ device, before }) => before.removed_at !== null || before.site_id !== device.siteId);
+  const arrivals = [...added, ...placed.map(({ device }) => device)].map(({ record }) => record.id);
+  await joinMaintenance(context.db, tx, integration.org_id, arrivals, now);
   await replaceLists(
     tx,
     context,

@@ -1,4 +1,5 @@
 import type { Database, Tx } from '../../storage/database.ts';
+import { joinMaintenance } from '../../storage/device-maintenance.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { lockIntegration } from '../process/event-writer.ts';
@@ -42,11 +43,13 @@ export async function rebindDevices(
   }
   for (const [siteId, ids] of targets) {
     for (let from = 0; from < ids.length; from += ROWS) {
+      const moved = ids.slice(from, from + ROWS);
       await tx
         .updateTable('devices')
         .set({ site_id: siteId, zone_id: null, updated_at: now })
-        .where('id', 'in', ids.slice(from, from + ROWS))
+        .where('id', 'in', moved)
         .execute();
+      await joinMaintenance(db, tx, integration.org_id, moved, now);
     }
   }
   // First the log's numbers, then the org's row: whoever takes both takes them in this order.

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { IntegrationService } from '../../pipeline/integrations/service.ts';
+import { createMaintenance, type Maintenance } from '../../pipeline/status/maintenance.ts';
 import { buildSubgraph, subgraphSdl, type VendorWords, vendorStubs } from '../../schema/build-subgraph.ts';
 import type { Subgraph } from '../../schema/subgraph.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
@@ -12,6 +13,8 @@ export interface DirectoryOptions {
   readonly db: Database;
   readonly cursors: CursorCodec;
   readonly integrations: IntegrationService;
+  /** Of this store by default; give the one whose job the status keeper runs. */
+  readonly maintenance?: Maintenance;
   /** Where platforms reach us, for example `https://graph.example.com`. */
   readonly publicUrl: URL;
   /** Milliseconds since the epoch; the system's clock by default. */
@@ -29,6 +32,7 @@ export function createDirectorySubgraph(
   const services: DirectoryServices = {
     store: createDirectoryStore({ db, cursors, now }),
     integrations,
+    maintenance: options.maintenance ?? createMaintenance({ db, now }),
     vendors,
     publicUrl,
     now,

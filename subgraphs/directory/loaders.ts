@@ -1,10 +1,17 @@
 import type DataLoader from 'dataloader';
 import type { AccessScope } from '../../schema/principal.ts';
 import { MAX_PAGE_SIZE, type PageArgs } from '../../storage/connection.ts';
-import type { DirectoryStore, SecretNote, SiteListArgs } from '../../storage/directory-store.ts';
+import type { DirectoryStore, SecretNote, SiteFilter, SiteListArgs } from '../../storage/directory-store.ts';
 import { NO_VITALS, type Vitals } from '../../storage/directory-store-vitals.ts';
-import type { ExternalIdRow, IntegrationRow, OrgRow, SiteBindingRow, SiteRow, ZoneRow } from '../../storage/rows.ts';
-import type { TextFilter } from '../../storage/sql-conditions.ts';
+import type {
+  ExternalIdRow,
+  IntegrationRow,
+  MaintenanceWindowRow,
+  OrgRow,
+  SiteBindingRow,
+  SiteRow,
+  ZoneRow,
+} from '../../storage/rows.ts';
 import { createArgsLoader, createGroupLoader, createRowLoader, createValueLoader } from '../batch-loaders.ts';
 import type { Listing } from '../listing.ts';
 
@@ -20,6 +27,10 @@ export interface DirectoryLoaders {
   readonly bindings: DataLoader<string, SiteBindingRow[]>;
   readonly webhookSecrets: DataLoader<string, SecretNote[]>;
   readonly vitals: DataLoader<string, Vitals>;
+  readonly maintenanceWindow: DataLoader<string, MaintenanceWindowRow | null>;
+  /** @param activeAt milliseconds; null: all of them */
+  windowsOfOrg(orgId: string, activeAt: number | null): Promise<readonly MaintenanceWindowRow[]>;
+  windowsOfSite(siteId: string, activeAt: number | null): Promise<readonly MaintenanceWindowRow[]>;
   integrationsOfSite(siteId: string): Promise<IntegrationRow[]>;
   orgs(page: PageArgs): Promise<Listing<OrgRow>>;
   sitesOfOrg(orgId: string, args: SiteListArgs): Promise<Listing<SiteRow>>;
@@ -39,12 +50,20 @@ export function createDirectoryLoaders(store: DirectoryStore, access: AccessScop
     ({ siteId }) => siteId,
   );
   const sitePages = createArgsLoader((ids, args: SiteListArgs) => store.sitePages(access, ids, args));
-  const siteCounts = createArgsLoader(async (ids, name: TextFilter | null) => {
-    const counts = await store.siteCounts(access, ids, name);
+  const siteCounts = createArgsLoader(async (ids, filter: SiteFilter) => {
+    const counts = await store.siteCounts(access, ids, filter);
     return new Map(ids.map((id) => [id, counts.get(id) ?? 0]));
   });
   const integrationPages = createArgsLoader((ids, page: PageArgs) => store.integrationPages(access, ids, page));
   const integrationCounts = createValueLoader((ids) => store.integrationCounts(access, ids), 0);
+  const orgWindows = createArgsLoader(async (ids, activeAt: number | null) => {
+    const rows = Map.groupBy(await store.windowsOfOrgs(access, ids, activeAt), (row) => row.org_id);
+    return new Map(ids.map((id) => [id, rows.get(id) ?? []]));
+  });
+  const siteWindows = createArgsLoader(async (ids, activeAt: number | null) => {
+    const rows = Map.groupBy(await store.windowsOfSites(access, ids, activeAt), (row) => row.listed_at_site);
+    return new Map(ids.map((id) => [id, rows.get(id) ?? []]));
+  });
   const orgs = async (page: PageArgs) => ({
     page: await store.orgPage(access, page),
     total: () => store.orgCount(access),
@@ -75,6 +94,9 @@ export function createDirectoryLoaders(store: DirectoryStore, access: AccessScop
       (ids) => store.webhookSecrets(access, ids),
       (row) => row.integration_id,
     ),
+    maintenanceWindow: createRowLoader((ids) => store.windows(access, ids)),
+    windowsOfOrg: (orgId, activeAt) => orgWindows.load(orgId, activeAt),
+    windowsOfSite: (siteId, activeAt) => siteWindows.load(siteId, activeAt),
     vitals: createValueLoader((ids) => store.vitals(access, ids), NO_VITALS),
 
     async integrationsOfSite(siteId) {
@@ -86,7 +108,10 @@ export function createDirectoryLoaders(store: DirectoryStore, access: AccessScop
     orgs,
 
     async sitesOfOrg(orgId, args) {
-      return { page: await sitePages.load(orgId, args), total: () => siteCounts.load(orgId, args.name) };
+      return {
+        page: await sitePages.load(orgId, args),
+        total: () => siteCounts.load(orgId, { name: args.name, states: args.states }),
+      };
     },
 
     async integrationsOfOrg(orgId, page) {

@@ -10,6 +10,11 @@ export type SiteEntry = Entry<SiteRow>;
 export type IntegrationListing = Listing<IntegrationRow>;
 export type IntegrationEntry = Entry<IntegrationRow>;
 
+/** Something that another subgraph knows more of. */
+export interface Reference {
+  readonly id: string;
+}
+
 /** The platform behind an integration; the vendor's own subgraph resolves the rest. */
 export interface PlatformStub {
   readonly __typename: string;

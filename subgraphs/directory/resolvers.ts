@@ -48,6 +48,8 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     updateIntegration: (_, { input }, { integrations, principal }) => integrations.updateIntegration(principal, input),
     bindSite: (_, { input }, { integrations, principal }) => integrations.bindSite(principal, input),
     unbindSite: (_, { input }, { integrations, principal }) => integrations.unbindSite(principal, input),
+    createMaintenanceWindow: (_, { input }, { maintenance, principal }) => maintenance.create(principal, input),
+    deleteMaintenanceWindow: (_, { input }, { maintenance, principal }) => maintenance.delete(principal, input.id),
     rotateWebhookSecret: (_, { input }, { integrations, principal }) =>
       integrations.rotateWebhookSecret(principal, input),
   },
@@ -72,8 +74,13 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
       context.read().sitesOfOrg(id, {
         page: parsePageArgs(first, after),
         name: filter?.name ?? null,
+        states: filter?.states ?? null,
+        field: orderBy?.field ?? 'NAME',
         direction: orderBy?.direction ?? 'ASC',
       }),
+    maintenanceWindows: async ({ id }, { activeAt }, context) => [
+      ...(await context.read().windowsOfOrg(id, activeAt ?? null)),
+    ],
     integrations: ({ id }, { first, after }, context) =>
       context.read().integrationsOfOrg(id, parsePageArgs(first, after)),
   },
@@ -86,6 +93,20 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
       latitude === null || longitude === null ? null : { latitude, longitude },
     integrations: ({ id }, _, context) => context.read().integrationsOfSite(id),
     zones: ({ id }, _, context) => context.read().zonesOfSite.load(id),
+    maintenanceWindows: async ({ id }, { activeAt }, context) => [
+      ...(await context.read().windowsOfSite(id, activeAt ?? null)),
+    ],
+  },
+
+  MaintenanceWindow: {
+    __resolveReference: ({ id }, context) => context.read().maintenanceWindow.load(id),
+    org: (row, _, context) => orgOf(row.org_id, context.read().org),
+    site: (row, _, context) => (row.site_id === null ? null : context.read().site.load(row.site_id)),
+    device: (row) => (row.device_id === null ? null : { id: row.device_id }),
+    from: (row) => row.from_at,
+    to: (row) => row.to_at,
+    createdBy: (row) => row.created_by,
+    createdAt: (row) => row.created_at,
   },
 
   Zone: {
