@@ -28,6 +28,7 @@ import { createRetention } from './pipeline/process/retention.ts';
 import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
 import { createMaintenance } from './pipeline/status/maintenance.ts';
 import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
+import { createSimulation } from './pipeline/simulation/simulate.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
@@ -40,6 +41,7 @@ import { newId } from './storage/ids.ts';
 import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
 import { openDatabase } from './storage/open-database.ts';
+import { markSandboxOrgs } from './storage/sandbox-orgs.ts';
 import { StorageError } from './storage/storage-error.ts';
 import { createVault } from './storage/vault.ts';
 import { watchWrites } from './storage/write-health.ts';
@@ -53,6 +55,8 @@ export interface AppOptions {
   readonly config: Config;
   readonly vendors: readonly Vendor[];
   readonly logger: Logger;
+  /** Orgs are of a sandbox, where events may be made up. Only code can say so: no setting does. Default false. */
+  readonly isSandbox?: boolean;
   /** The sandbox's token and values for the playground. */
   readonly demo?: PlaygroundDemo;
 }
@@ -70,7 +74,7 @@ export interface App {
  *
  * @throws StorageError, ListenError, CompositionError
  */
-export async function startApp({ config, vendors, logger, demo }: AppOptions): Promise<App> {
+export async function startApp({ config, vendors, logger, demo, isSandbox = false }: AppOptions): Promise<App> {
   // Stops in the opposite order of what is written down here.
   await using parts = new AsyncDisposableStack();
   const clock = systemClock;
@@ -82,6 +86,7 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const store = watchWrites({ db: await openDatabase({ url: config.databaseUrl, logger }), logger });
   const { db } = store;
   parts.defer(() => db.close());
+  if (isSandbox) await markSandboxOrgs(db);
   const leases = createLeases({ db, now });
 
   // Where platforms reach us; with port 0 it is known once we listen.
@@ -179,11 +184,12 @@ export async function startApp({ config, vendors, logger, demo }: AppOptions): P
   const customEvents = createCustomEventDispatcher({ db, runtime, events, clock, logger });
   parts.defer(() => customEvents.stop());
 
+  const simulation = createSimulation({ db, inbox, now });
   const host = createVendorHost({ db, runtime, events, clock, logger });
   const subgraphs = [
-    createDirectorySubgraph({ db, cursors, integrations, maintenance, publicUrl, now }, vendors),
+    createDirectorySubgraph({ db, cursors, integrations, maintenance, publicUrl, now, isSandbox }, vendors),
     createInventorySubgraph({ db, cursors, sync: syncs, now }, vendors),
-    createEventsSubgraph({ db, cursors, tail, deadLetters, now }, vendors),
+    createEventsSubgraph({ db, cursors, tail, deadLetters, simulation, now }, vendors),
     ...vendors.map((vendor) => createVendorSubgraph(vendor, vendors, host)),
   ];
   const metrics = createMetrics();

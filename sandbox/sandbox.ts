@@ -135,7 +135,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     metricsToken: null,
     limits: DEFAULT_LIMITS,
   };
-  const app = await startApp({ config, vendors, logger, demo });
+  const app = await startApp({ config, vendors, logger, demo, isSandbox: true });
   parts.defer(() => app.close());
 
   const graphqlUrl = `${app.url}/graphql`;

@@ -81,8 +81,11 @@ export async function insertSite(tx: Tx, site: NewSite, at: number): Promise<Sit
   return row;
 }
 
-/** @param now milliseconds since the epoch */
-export function createDirectoryWriter(db: Database, now: () => number): DirectoryWriter {
+/**
+ * @param now milliseconds since the epoch
+ * @param isSandbox orgs are of a sandbox: events of theirs may be made up
+ */
+export function createDirectoryWriter(db: Database, now: () => number, isSandbox: boolean): DirectoryWriter {
   return {
     async createOrg({ name, customerRef, externalIds }) {
       const at = now();
@@ -93,6 +96,7 @@ export function createDirectoryWriter(db: Database, now: () => number): Director
         revision: 1,
         created_at: at,
         updated_at: at,
+        is_sandbox: isSandbox ? 1 : 0,
       };
       await db.write(async (tx) => {
         await tx.insertInto('orgs').values(row).execute();

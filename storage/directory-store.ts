@@ -25,6 +25,8 @@ export interface DirectoryStoreOptions {
   readonly cursors: CursorCodec;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Orgs that are created are of a sandbox; default false. */
+  readonly isSandbox?: boolean;
 }
 
 /** Members are combined with AND; null is absent. */
@@ -118,7 +120,7 @@ function sitesByName(direction: 'ASC' | 'DESC'): Ordering<SiteRow> {
   };
 }
 
-export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions): DirectoryStore {
+export function createDirectoryStore({ db, cursors, now, isSandbox = false }: DirectoryStoreOptions): DirectoryStore {
   const { read, engine } = db;
   const ofOrg = { column: 'org_id', of: (row: { readonly org_id: string }) => row.org_id };
 
@@ -158,7 +160,7 @@ export function createDirectoryStore({ db, cursors, now }: DirectoryStoreOptions
 
   return {
     ...createIntegrationVitals(db, now),
-    ...createDirectoryWriter(db, now),
+    ...createDirectoryWriter(db, now, isSandbox),
     ...createMaintenanceReader(db),
 
     orgs: (access, ids) =>

@@ -26,6 +26,8 @@ export interface OrgsTable {
   revision: number;
   created_at: number;
   updated_at: number;
+  /** 1: of a sandbox, where events may be made up. Set by whoever starts a sandbox, and by no API. */
+  is_sandbox: Generated<number>;
 }
 
 export interface SitesTable {

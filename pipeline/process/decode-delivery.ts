@@ -4,6 +4,7 @@ import type { Vendor } from '../../adapter-kit/define-vendor.ts';
 import type { DecodeContext, EventDraft, InventoryDelivery } from '../../adapter-kit/model.ts';
 import { EVIDENCE_SOURCES, SIGNATURE_PROFILES } from '../../schema/words.ts';
 import type { InboxRow, IntegrationRow, SiteBindingRow } from '../../storage/rows.ts';
+import { decodeSimulated } from '../simulation/simulated-delivery.ts';
 
 /** One delivery as its vendor's decoder understood it, or why it did not. */
 export type Decoded =
@@ -54,6 +55,8 @@ export function decodeDelivery(
     const headers = Headers.parse(JSON.parse(row.headers));
     const source = EVIDENCE_SOURCES.find((name) => name === row.source) ?? 'WEBHOOK';
     const message = { body: row.body, headers, source, receivedAt: new Date(row.received_at) };
+    // Made up here, and so in our own format: no vendor would understand it.
+    if (source === 'SANDBOX') return { kind: 'EVENTS', drafts: decodeSimulated(message), sentAt: null };
     const inventory = vendor.decodeInventory?.(message, context) ?? null;
     if (inventory !== null) {
       return inventory.devices.length <= MAX_DEVICES

@@ -17,25 +17,25 @@ const Instant = z.iso.datetime({ offset: false, precision: 3 });
 const common = {
   localTime: z
     .enum(['AMBIGUOUS', 'SKIPPED'])
-    .optional()
+    .exactOptional()
     .describe('Its local time came twice that day, or never: summer time ended or began.'),
-  zone: z.string().optional().describe('The detection point on the panel.'),
+  zone: z.string().exactOptional().describe('The detection point on the panel.'),
   actors: z
     .array(z.object({ kind: z.string(), confidence: z.number().nullable().describe('0 to 1.') }))
-    .optional()
+    .exactOptional()
     .describe('Who or what was detected.'),
-  siaCode: z.string().optional().describe('SIA DC-05 code, for example `BA`.'),
-  contactIdCode: z.string().optional().describe('Contact ID code, for example `1130`.'),
-  restoral: z.boolean().optional().describe('Back to normal.'),
-  deepLink: z.string().optional().describe("Where to look at it in the vendor's own application."),
-  outcome: z.enum(ACCESS_OUTCOMES).optional().describe('What happened at the door.'),
-  credentialHint: z.string().optional().describe('Enough of the credential to recognise it, never all.'),
-  personName: z.string().optional().describe('Who, when the platform tells.'),
-  fault: z.string().optional().describe('The fault, for example `stream_loss`.'),
-  metadata: Anything.optional().describe('Everything the sensor sent.'),
-  detail: Anything.optional().describe('More, where there is more.'),
-  intervalSeconds: z.number().optional().describe('How often the sign of life is expected.'),
-  change: z.string().optional().describe('What changed in the inventory.'),
+  siaCode: z.string().exactOptional().describe('SIA DC-05 code, for example `BA`.'),
+  contactIdCode: z.string().exactOptional().describe('Contact ID code, for example `1130`.'),
+  restoral: z.boolean().exactOptional().describe('Back to normal.'),
+  deepLink: z.string().exactOptional().describe("Where to look at it in the vendor's own application."),
+  outcome: z.enum(ACCESS_OUTCOMES).exactOptional().describe('What happened at the door.'),
+  credentialHint: z.string().exactOptional().describe('Enough of the credential to recognise it, never all.'),
+  personName: z.string().exactOptional().describe('Who, when the platform tells.'),
+  fault: z.string().exactOptional().describe('The fault, for example `stream_loss`.'),
+  metadata: Anything.exactOptional().describe('Everything the sensor sent.'),
+  detail: Anything.exactOptional().describe('More, where there is more.'),
+  intervalSeconds: z.number().exactOptional().describe('How often the sign of life is expected.'),
+  change: z.string().exactOptional().describe('What changed in the inventory.'),
 };
 
 /** What an event says beyond its envelope: all members may be absent; which ones a family always has, see NATIVE_DATA. */

@@ -5,6 +5,7 @@ import type { SchemaStep } from './schema-step.ts';
  * and outages behind it, planned work, and the counts that are kept beside it. See tables.ts for what they mean.
  */
 export const status: SchemaStep = (t) => [
+  `alter table "orgs" add column "is_sandbox" ${t.int} not null default 0`,
   `alter table "devices" add column "evidence" ${t.text} not null default '[]'`,
   `alter table "devices" add column "claim_received_at" ${t.int} not null default 0`,
   `alter table "devices" add column "claim_inbox_id" ${t.int} not null default 0`,

@@ -19,6 +19,8 @@ export interface DirectoryOptions {
   readonly publicUrl: URL;
   /** Milliseconds since the epoch; the system's clock by default. */
   readonly now?: () => number;
+  /** This is a sandbox: orgs that are created say so. Default false. */
+  readonly isSandbox?: boolean;
 }
 
 /** Who owns what, and how we reach it. */
@@ -26,11 +28,11 @@ export function createDirectorySubgraph(
   options: DirectoryOptions,
   vendors: readonly (VendorWords & DirectoryVendor)[],
 ): Subgraph<Context> {
-  const { db, cursors, integrations, publicUrl, now = Date.now } = options;
+  const { db, cursors, integrations, publicUrl, now = Date.now, isSandbox = false } = options;
   const own = readFileSync(new URL('./schema.graphql', import.meta.url), 'utf8');
   const sdl = subgraphSdl(own + vendorStubs('Platform', vendors), vendors);
   const services: DirectoryServices = {
-    store: createDirectoryStore({ db, cursors, now }),
+    store: createDirectoryStore({ db, cursors, now, isSandbox }),
     integrations,
     maintenance: options.maintenance ?? createMaintenance({ db, now }),
     vendors,

@@ -1,4 +1,5 @@
 import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
+import type { Simulation } from '../../pipeline/simulation/simulate.ts';
 import type { EventStream } from '../../pipeline/stream/event-stream.ts';
 import type { IntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
 import type { Principal } from '../../schema/principal.ts';
@@ -21,6 +22,7 @@ export interface EventServices {
   readonly deadLetters: DeadLetters;
   readonly inventory: InventoryScope;
   readonly catalogue: Catalogue;
+  readonly simulation: Simulation;
 }
 
 /** One per request: its loaders are that request's view of the log and die with the principal's permissions. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
+import { NO_SIMULATION, type Simulation } from '../../pipeline/simulation/simulate.ts';
 import { createEventStream } from '../../pipeline/stream/event-stream.ts';
 import { createIntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
 import type { LogTail } from '../../pipeline/stream/log-tail.ts';
@@ -20,6 +21,8 @@ export interface EventsOptions {
   /** One per process. */
   readonly tail: LogTail;
   readonly deadLetters: DeadLetters;
+  /** Where events may be made up; absent: nowhere in this process. */
+  readonly simulation?: Simulation;
   /** Milliseconds since the epoch; the system's clock by default. */
   readonly now?: () => number;
   /** For heartbeats and throttling; the system's by default. */
@@ -31,7 +34,7 @@ export function createEventsSubgraph(
   options: EventsOptions,
   vendors: readonly (VendorWords & InventoryVendor & MappedVendor)[],
 ): Subgraph<Context> {
-  const { db, cursors: codec, tail, deadLetters, now = Date.now } = options;
+  const { db, cursors: codec, tail, deadLetters, now = Date.now, simulation = NO_SIMULATION } = options;
   const timing = options.timing === undefined ? {} : { timing: options.timing };
   const sdl = subgraphSdl(readFileSync(new URL('./schema.graphql', import.meta.url), 'utf8'), vendors);
   const cursors = createEventCursors(codec, db.epoch);
@@ -44,6 +47,7 @@ export function createEventsSubgraph(
     deadLetters,
     inventory: createInventoryScope(db, vendors, now),
     catalogue: createCatalogue(vendors),
+    simulation,
   };
   return {
     name: 'events',

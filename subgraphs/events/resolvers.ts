@@ -42,6 +42,8 @@ const TYPES = {
   COMMAND: 'SystemEvent',
 } as const satisfies Record<(typeof EVENT_FAMILIES)[number], string>;
 
+const INT_MAX = 2_147_483_647;
+
 function referenceOf(id: string | null): { readonly id: string } | null {
   return id === null ? null : { id };
 }
@@ -80,6 +82,7 @@ export const resolvers: Resolvers = {
   },
   Mutation: {
     replayDeadLetters: (_, { input }, context) => replayDeadLetters(context, input),
+    simulateEvents: (_, { input }, { simulation, principal, signal }) => simulation.run(principal, input, signal),
   },
   Subscription: {
     events: {
@@ -158,6 +161,7 @@ export const resolvers: Resolvers = {
   },
   Integration: {
     __resolveReference: ({ id }) => ({ id }),
+    unknownCodes: ({ id }, _, context) => context.read().unknownCodes.load(id),
     deadLetters: ({ id }, { first, after, filter }, context) =>
       context.read().deadLetters(id, parsePageArgs(first, after), filter ?? {}),
   },
@@ -167,6 +171,12 @@ export const resolvers: Resolvers = {
     current: ({ event: { state } }) => toWord(DEVICE_STATES, state, 'UNKNOWN'),
     at: ({ event: { occurred_at } }) => occurred_at,
     cause: ({ event: row }) => row,
+  },
+  UnknownCode: {
+    // A count beyond what GraphQL's Int holds says no more than that it is many.
+    count: ({ count }) => Math.min(count, INT_MAX),
+    firstSeenAt: ({ first_seen_at }) => first_seen_at,
+    lastSeenAt: ({ last_seen_at }) => last_seen_at,
   },
   DeadLetter: {
     __resolveReference: ({ id }, context) => context.read().deadLetter.load(id),

@@ -73,6 +73,8 @@ export type UserErrorCode =
   | 'CONFLICT'
   /** You may see it, not change it. */
   | 'FORBIDDEN'
+  /** Only for the orgs of a sandbox. */
+  | 'FORBIDDEN_IN_PRODUCTION'
   /** The platform did not answer: name, network, TLS or port. */
   | 'UNREACHABLE'
   /** The platform refused the credentials. */
@@ -395,11 +397,18 @@ export type Mutation = {
   __typename?: 'Mutation';
   /** Processes dead letters again after a repair. What became an event before is not doubled. */
   replayDeadLetters: ReplayDeadLettersPayload;
+  /** Makes up events of devices of a sandbox: they are acknowledged, deduplicated and processed as any others. Needs `control:write`; refused for other orgs. */
+  simulateEvents: SimulateEventsPayload;
 };
 
 
 export type MutationReplayDeadLettersArgs = {
   input: ReplayDeadLettersInput;
+};
+
+
+export type MutationSimulateEventsArgs = {
+  input: SimulateEventsInput;
 };
 
 export type Subscription = {
@@ -1327,6 +1336,35 @@ export type ReplayDeadLettersInput = {
   filter?: InputMaybe<DeadLetterFilter>;
 };
 
+/** Which events to make up, at most 100,000 in one call. */
+export type SimulateEventsInput = {
+  /** At which devices; 1 to 200. */
+  deviceIds: Array<Scalars['ID']['input']>;
+  /** Of which type; the catalogue lists them. What only we ourselves can find, such as `inventory.added`, cannot be made up. */
+  type: Scalars['String']['input'];
+  /** Deliveries for each device, repetitions included; 1 to 1,000. */
+  count?: InputMaybe<Scalars['Int']['input']>;
+  /** How far apart events of a device are in time, in milliseconds; the last one happens now. All are delivered at once. */
+  everyMs?: InputMaybe<Scalars['Int']['input']>;
+  /** Share of the deliveries that repeat an earlier one, 0 to 1; the first never does. */
+  duplicateRate?: InputMaybe<Scalars['Float']['input']>;
+  /** Deliver them in any order instead of that of their times. */
+  outOfOrder?: InputMaybe<Scalars['Boolean']['input']>;
+  /** Members of the event's `data`, as the type's schema has them; they come before those of the type's sample. */
+  data?: InputMaybe<Scalars['JSON']['input']>;
+};
+
+/** What became of the made-up events. */
+export type SimulateEventsPayload = {
+  __typename?: 'SimulateEventsPayload';
+  /** Deliveries that were new, durable when this is answered. */
+  accepted: Scalars['Int']['output'];
+  /** Deliveries that were recognised as repetitions. */
+  deduplicated: Scalars['Int']['output'];
+  /** Why nothing was made up, or not all of it. */
+  userErrors: Array<UserError>;
+};
+
 /** How the replay went. */
 export type ReplayDeadLettersPayload = {
   __typename?: 'ReplayDeadLettersPayload';
@@ -1581,6 +1619,8 @@ export type ResolversTypes = {
   EventFilter: EventFilter;
   DeadLetterFilter: DeadLetterFilter;
   ReplayDeadLettersInput: ReplayDeadLettersInput;
+  SimulateEventsInput: SimulateEventsInput;
+  SimulateEventsPayload: ResolverTypeWrapper<Omit<SimulateEventsPayload, 'userErrors'> & { userErrors: Array<ResolversTypes['UserError']> }>;
   ReplayDeadLettersPayload: ResolverTypeWrapper<Omit<ReplayDeadLettersPayload, 'stillFailing' | 'userErrors'> & { stillFailing: Array<ResolversTypes['DeadLetter']>, userErrors: Array<ResolversTypes['UserError']> }>;
   LocalTimeDoubt: LocalTimeDoubt;
 };
@@ -1640,6 +1680,8 @@ export type ResolversParentTypes = {
   EventFilter: EventFilter;
   DeadLetterFilter: DeadLetterFilter;
   ReplayDeadLettersInput: ReplayDeadLettersInput;
+  SimulateEventsInput: SimulateEventsInput;
+  SimulateEventsPayload: Omit<SimulateEventsPayload, 'userErrors'> & { userErrors: Array<ResolversParentTypes['UserError']> };
   ReplayDeadLettersPayload: Omit<ReplayDeadLettersPayload, 'stillFailing' | 'userErrors'> & { stillFailing: Array<ResolversParentTypes['DeadLetter']>, userErrors: Array<ResolversParentTypes['UserError']> };
 };
 
@@ -1688,6 +1730,7 @@ export type QueryResolvers<ContextType = Context, ParentType extends ResolversPa
 
 export type MutationResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Mutation'] = ResolversParentTypes['Mutation']> = {
   replayDeadLetters?: Resolver<ResolversTypes['ReplayDeadLettersPayload'], ParentType, ContextType, RequireFields<MutationReplayDeadLettersArgs, 'input'>>;
+  simulateEvents?: Resolver<ResolversTypes['SimulateEventsPayload'], ParentType, ContextType, RequireFields<MutationSimulateEventsArgs, 'input'>>;
 };
 
 export type SubscriptionResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
@@ -2081,6 +2124,12 @@ export type DeadLetterEdgeResolvers<ContextType = Context, ParentType extends Re
   node?: Resolver<ResolversTypes['DeadLetter'], ParentType, ContextType>;
 };
 
+export type SimulateEventsPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SimulateEventsPayload'] = ResolversParentTypes['SimulateEventsPayload']> = {
+  accepted?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  deduplicated?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type ReplayDeadLettersPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReplayDeadLettersPayload'] = ResolversParentTypes['ReplayDeadLettersPayload']> = {
   replayed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   stillFailing?: Resolver<Array<ResolversTypes['DeadLetter']>, ParentType, ContextType>;
@@ -2128,6 +2177,7 @@ export type Resolvers<ContextType = Context> = {
   DeadLetter?: DeadLetterResolvers<ContextType>;
   DeadLetterConnection?: DeadLetterConnectionResolvers<ContextType>;
   DeadLetterEdge?: DeadLetterEdgeResolvers<ContextType>;
+  SimulateEventsPayload?: SimulateEventsPayloadResolvers<ContextType>;
   ReplayDeadLettersPayload?: ReplayDeadLettersPayloadResolvers<ContextType>;
 };
 

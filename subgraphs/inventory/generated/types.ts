@@ -78,6 +78,8 @@ export type UserErrorCode =
   | 'CONFLICT'
   /** You may see it, not change it. */
   | 'FORBIDDEN'
+  /** Only for the orgs of a sandbox. */
+  | 'FORBIDDEN_IN_PRODUCTION'
   /** The platform did not answer: name, network, TLS or port. */
   | 'UNREACHABLE'
   /** The platform refused the credentials. */
