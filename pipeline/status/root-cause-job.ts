@@ -19,8 +19,6 @@ const REVIEW_MS = 5_000;
 const SWEEP_MS = 60_000;
 /** Devices of one portion. */
 const PORTION = 500;
-/** How long ended incidents and outages are kept: as long as the history of states that they explain. */
-const KEEP_MS = 400 * 86_400_000;
 /** Where the reading of the log stands; what was read in the last seconds before a crash is read again. */
 const POSITION = 'root_cause_seq';
 const SAVE_MS = 10_000;
@@ -239,20 +237,6 @@ export function createRootCauseJob({
       .limit(PORTION)
       .execute();
     await settle([...parents, ...up], now);
-    const old = await db.read
-      .selectFrom('incidents')
-      .select('id')
-      .where('closed_at', '<', now - KEEP_MS)
-      .limit(PORTION)
-      .execute();
-    await db.write(async (tx) => {
-      const ids = old.map(({ id }) => id);
-      if (ids.length > 0) await tx.deleteFrom('incidents').where('id', 'in', ids).execute();
-      await tx
-        .deleteFrom('source_outages')
-        .where('to_at', '<', now - KEEP_MS)
-        .execute();
-    });
   }
 
   return {
