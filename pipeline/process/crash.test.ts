@@ -77,14 +77,16 @@ describe.each(['sqlite', 'postgres'] as const)('kill -9 between acknowledgement 
         return waiting.length === 0;
       });
       await processor.stop();
-      const events = await db.read.selectFrom('events').select(['vendor_event_id', 'seq']).orderBy('seq').execute();
+      // Devices that change so often flap, which is our own conclusion.
+      const told = db.read.selectFrom('events').where('derived', '=', 0);
+      const events = await told.select(['vendor_event_id', 'seq']).orderBy('seq').execute();
       const ids = events.map(({ vendor_event_id }) => vendor_event_id ?? '');
       expect(acknowledged.length).toBeGreaterThanOrEqual(ROUNDS * ACKNOWLEDGED_BEFORE_KILL);
       expect(new Set(ids).size).toBe(ids.length);
       expect(acknowledged.filter((id) => !ids.includes(id))).toEqual([]);
       // What the device is said to be is what its newest claim in the log says.
       for (const device of await db.read.selectFrom('devices').selectAll().execute()) {
-        const claims = await db.read.selectFrom('events').selectAll().where('device_id', '=', device.id).execute();
+        const claims = await told.selectAll().where('device_id', '=', device.id).execute();
         const newest = claims.toSorted((a, b) => b.occurred_at - a.occurred_at || b.seq - a.seq)[0];
         expect(device.state).toBe(newest?.state);
       }

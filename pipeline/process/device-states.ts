@@ -1,29 +1,49 @@
-import { sql } from 'kysely';
 import { z } from 'zod';
 import type { TelemetryDraft } from '../../adapter-kit/model.ts';
-import { DEVICE_STATES, type DeviceState, STATUS_REASONS, type StatusReason } from '../../schema/words.ts';
-import type { Tx } from '../../storage/database.ts';
-import { inChunks } from './chunks.ts';
-import { type DeviceStatus, reduce, type SettledClaim, type Verdict } from './reduce.ts';
+import type { EvidenceSource } from '../../schema/words.ts';
+import type { Database, Tx } from '../../storage/database.ts';
+import { statusOf, writeLiveColumns } from '../status/device-row.ts';
+import { type Evidence, parseEvidence, withEvidence } from '../status/evidence.ts';
+import { type Claim, type DeviceStatus, isInOrder, type StateChange } from '../status/machine.ts';
+import type { DevicePolicy, PolicyOf } from '../status/policies.ts';
+import { segmentsOf, type SegmentWrite, writeSegments } from '../status/segments.ts';
+import { readTimelines, type Reopened, type Timeline } from '../status/timeline.ts';
+import { type Taken, Track } from '../status/track.ts';
 import type { KnownDevice } from './resolve.ts';
 
+/** How long silence of a device is normal, and what is learned of it. Answers come from memory. */
+export interface SilenceLimits {
+  /** @param ownMs what a policy says instead of what was learned. @returns null: nobody waits for such a device */
+  silenceLimitOf(integrationId: string, type: string, ownMs: number | null): number | null;
+  note(integrationId: string, type: string, intervalMs: number): void;
+}
+
+export interface DeviceStatesDeps {
+  readonly integrationId: string;
+  readonly policyOf: PolicyOf;
+  readonly silence?: SilenceLimits;
+}
+
+/** A claim that is about to be taken, with its device. */
+export interface Coming {
+  readonly device: KnownDevice;
+  readonly claim: Claim;
+}
+
 interface Tracked {
-  readonly id: string;
-  status: DeviceStatus;
+  readonly device: KnownDevice;
+  readonly policy: DevicePolicy;
+  readonly stored: DeviceStatus;
+  readonly track: Track;
+  timeline: Timeline | null;
+  evidence: readonly Evidence[];
+  hasNewEvidence: boolean;
   lastSeenAt: number | null;
   telemetry: string | null;
   isTouched: boolean;
 }
 
 const StoredTelemetry = z.looseObject({ observedAt: z.number() });
-
-// Rows are ours, yet a word may be from a newer release that was rolled back.
-function knownState(word: string): DeviceState {
-  return DEVICE_STATES.find((state) => state === word) ?? 'UNKNOWN';
-}
-function knownReason(word: string | null): StatusReason | null {
-  return STATUS_REASONS.find((reason) => reason === word) ?? null;
-}
 
 function merged(stored: string | null, draft: TelemetryDraft, at: number): string | null {
   const before = stored === null ? null : StoredTelemetry.safeParse(JSON.parse(stored));
@@ -33,20 +53,26 @@ function merged(stored: string | null, draft: TelemetryDraft, at: number): strin
 
 /** The devices of one batch while claims are folded into them; written once at the end, however many claims there were. */
 export class DeviceStates {
+  readonly #deps: DeviceStatesDeps;
   readonly #tracked = new Map<string, Tracked>();
+
+  constructor(deps: DeviceStatesDeps) {
+    this.#deps = deps;
+  }
 
   #track(device: KnownDevice): Tracked {
     let tracked = this.#tracked.get(device.id);
     if (tracked === undefined) {
+      const stored = statusOf(device);
+      const policy = this.#deps.policyOf(device);
       tracked = {
-        id: device.id,
-        status: {
-          state: knownState(device.state),
-          reason: knownReason(device.state_reason),
-          since: device.state_since,
-          observedAt: device.state_observed_at,
-          vendorState: device.state_vendor,
-        },
+        device,
+        policy,
+        stored,
+        track: new Track(stored, policy),
+        timeline: null,
+        evidence: parseEvidence(device.evidence),
+        hasNewEvidence: false,
         lastSeenAt: device.last_seen_at,
         telemetry: device.telemetry,
         isTouched: false,
@@ -56,25 +82,66 @@ export class DeviceStates {
     return tracked;
   }
 
-  /** @returns what became of the claim, the state before it and the status after it */
-  claim(
-    device: KnownDevice,
-    claim: SettledClaim,
-  ): { readonly verdict: Verdict; readonly previous: DeviceState; readonly status: DeviceStatus } {
+  /** Reads what claims need that belong before others that were taken: once for all of them, before the first one. */
+  async prepare(tx: Tx, coming: readonly Coming[]): Promise<void> {
+    const reopened = new Map<string, Reopened>();
+    for (const { device, claim } of coming) {
+      const { stored, policy, evidence } = this.#track(device);
+      if (isInOrder(stored, claim, policy)) continue;
+      const at = Math.min(claim.at, reopened.get(device.id)?.at ?? claim.at);
+      reopened.set(device.id, { id: device.id, status: stored, evidence, policy, at });
+    }
+    if (reopened.size === 0) return;
+    for (const [id, timeline] of await readTimelines(tx, [...reopened.values()])) {
+      const tracked = this.#tracked.get(id);
+      if (tracked === undefined) continue;
+      tracked.timeline = timeline;
+      tracked.track.remember(timeline);
+    }
+  }
+
+  claim({ device, claim }: Coming, source: EvidenceSource): Taken {
     const tracked = this.#track(device);
-    const previous = tracked.status.state;
-    const { status, verdict } = reduce(tracked.status, claim);
-    if (verdict !== 'LATE') {
-      tracked.status = status;
+    const taken = tracked.track.take(claim);
+    const { state, reason, at: observedAt, receivedAt, inboxId } = claim;
+    const word = { source, integrationId: this.#deps.integrationId, state, reason, observedAt, receivedAt, inboxId };
+    const evidence = withEvidence(tracked.evidence, word);
+    if (evidence !== tracked.evidence) {
+      tracked.evidence = evidence;
+      tracked.hasNewEvidence = true;
       tracked.isTouched = true;
     }
-    return { verdict, previous, status };
+    if (taken.after !== taken.before) tracked.isTouched = true;
+    return taken;
+  }
+
+  /** Lets time pass for a device that nothing is claimed of. @returns what became due */
+  settle(device: KnownDevice, now: number): Taken {
+    const tracked = this.#track(device);
+    const taken = tracked.track.settle(now);
+    if (taken.after !== taken.before) tracked.isTouched = true;
+    return taken;
+  }
+
+  evidenceOf(device: KnownDevice): readonly Evidence[] {
+    return this.#track(device).evidence;
+  }
+
+  /** To be called behind the last claim. @returns changes that no claim has told of, with their devices */
+  finish(): readonly { readonly device: KnownDevice; readonly change: StateChange }[] {
+    return [...this.#tracked.values()].flatMap((tracked) => {
+      const change = tracked.track.finish();
+      return change === null ? [] : [{ device: tracked.device, change }];
+    });
   }
 
   /** The device was alive at this instant. */
   seen(device: KnownDevice, at: number): void {
     const tracked = this.#track(device);
     if (tracked.lastSeenAt !== null && tracked.lastSeenAt >= at) return;
+    if (tracked.lastSeenAt !== null) {
+      this.#deps.silence?.note(this.#deps.integrationId, device.type, at - tracked.lastSeenAt);
+    }
     tracked.lastSeenAt = at;
     tracked.isTouched = true;
   }
@@ -87,22 +154,49 @@ export class DeviceStates {
     tracked.isTouched = true;
   }
 
-  /** Writes what moved. @returns how many devices */
-  async flush(tx: Tx): Promise<number> {
+  /** Writes what moved, and the history of it. @returns how many devices */
+  async flush(tx: Tx, engine: Database['engine']): Promise<number> {
     const touched = [...this.#tracked.values()].filter(({ isTouched }) => isTouched);
-    for (const chunk of inChunks(touched)) {
-      // The casts give PostgreSQL the types that it cannot infer from parameters; SQLite keeps numbers numbers.
-      const rows = chunk.map(
-        ({ id, status, lastSeenAt, telemetry }) =>
-          sql`(${id}, ${status.state}, cast(${DEVICE_STATES.indexOf(status.state)} as bigint), cast(${status.reason} as text), cast(${status.since} as bigint), cast(${status.observedAt} as bigint), cast(${status.vendorState} as text), cast(${lastSeenAt} as bigint), cast(${telemetry} as text))`,
-      );
-      await sql`
-        with moved (id, state, rank, reason, since, observed_at, vendor, seen_at, telemetry) as (values ${sql.join(rows)})
-        update devices set state = moved.state, state_rank = moved.rank, state_reason = moved.reason,
-          state_since = moved.since, state_observed_at = moved.observed_at, state_vendor = moved.vendor,
-          last_seen_at = moved.seen_at, telemetry = moved.telemetry
-        from moved where devices.id = moved.id`.execute(tx);
-    }
+    await writeLiveColumns(
+      tx,
+      engine,
+      touched.map((tracked) => ({
+        id: tracked.device.id,
+        status: tracked.track.status,
+        before: tracked.stored,
+        evidence: tracked.hasNewEvidence ? JSON.stringify(tracked.evidence) : tracked.device.evidence,
+        lastSeenAt: tracked.lastSeenAt,
+        telemetry: tracked.telemetry,
+        ...this.#silence(tracked),
+      })),
+    );
+    await writeSegments(tx, touched.flatMap(segmentWrites));
     return touched.length;
   }
+
+  #silence({ device, policy, lastSeenAt }: Tracked): { readonly silenceDueAt?: number | null } {
+    if (this.#deps.silence === undefined || lastSeenAt === null || lastSeenAt === device.last_seen_at) return {};
+    const limit = this.#deps.silence.silenceLimitOf(this.#deps.integrationId, device.type, policy.silenceMs);
+    const due = limit === null ? null : lastSeenAt + limit;
+    return due === device.silence_due_at ? {} : { silenceDueAt: due };
+  }
+}
+
+function segmentWrites({ device, stored, track, timeline }: Tracked): readonly SegmentWrite[] {
+  const { history, base, isRefolded, status } = track;
+  if (!isRefolded || timeline === null) return appended(device.id, stored, status, history);
+  const segments = segmentsOf(timeline.isBaseKnown ? base : null, history).map((each) => ({ ...each, isOld: false }));
+  return [{ deviceId: device.id, segments, gone: timeline.segments }];
+}
+
+function appended(
+  deviceId: string,
+  stored: DeviceStatus,
+  status: DeviceStatus,
+  history: readonly StateChange[],
+): readonly SegmentWrite[] {
+  if (history.length > 0) return [{ deviceId, segments: segmentsOf(stored, history), gone: [] }];
+  if (status.reason === stored.reason) return [];
+  // How it began must be known when the fold goes back over it: from now on the row says another reason.
+  return [{ deviceId, segments: segmentsOf(stored, []), gone: [] }];
 }

@@ -1,17 +1,21 @@
-import { type Transaction, sql } from 'kysely';
+import { sql } from 'kysely';
 import type { EventDraft } from '../../adapter-kit/model.ts';
-import { type EvidenceSource, SEVERITIES } from '../../schema/words.ts';
+import type { EvidenceSource } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
-import type { EventRow, IntegrationRow } from '../../storage/rows.ts';
-import type { Tables } from '../../storage/tables.ts';
+import { countDuplicates, findRemembered } from '../../storage/event-dedupe.ts';
 import { addToCounters } from '../../storage/integration-counters.ts';
-import { insertEvents } from '../../storage/event-log.ts';
-import type { StatusTransition, TransitionHook } from '../status/transitions.ts';
-import { countDuplicates, findRemembered, rememberEvents } from '../../storage/event-dedupe.ts';
-import { DeviceStates } from './device-states.ts';
+import type { IntegrationRow } from '../../storage/rows.ts';
+import type { Claim, StateChange } from '../status/machine.ts';
+import { readPolicies } from '../status/policies.ts';
+import type { Taken } from '../status/track.ts';
+import type { StatusTransition } from '../status/transitions.ts';
+import { DeviceStates, type SilenceLimits } from './device-states.ts';
+import { type AppendDeps, appendEvents, type Entry, lockIntegration } from './event-append.ts';
 import { dedupeKeyOf, dedupeKeysToCheck, eventIdentity, eventKeyOf } from './event-key.ts';
-import { settleInstant } from './reduce.ts';
-import { type KnownDevice, readResolutionView, resolveDraft } from './resolve.ts';
+import { claimOf, flappingRow, instantsOf, type Instants, lastingRow, rowOf, type Unnumbered } from './event-rows.ts';
+import { type KnownDevice, readDevices, readResolutionView, resolveDraft } from './resolve.ts';
+
+export { lockIntegration } from './event-append.ts';
 
 /** One decoded event on its way into the log. Instants are milliseconds since the epoch. */
 export interface EventItem {
@@ -66,32 +70,17 @@ export interface EventWriter {
   ): Promise<EventsWritten>;
   /** The same for items of several deliveries. @returns one outcome per item, in order */
   writeItems(tx: Tx, integration: IntegrationRow, items: readonly EventItem[]): Promise<readonly EventOutcome[]>;
+  /**
+   * Lets time pass for devices of an integration: outages that have lasted become effective and are logged, flapping that
+   * has stopped ends. Devices for which nothing is due stay as they are.
+   *
+   * @param now milliseconds since the epoch
+   */
+  settleDevices(tx: Tx, integration: IntegrationRow, deviceIds: readonly string[], now: number): Promise<void>;
 }
 
 /** What we find by asking, by waiting or by being told by an operator is no word of the platform's own. */
 const OUR_OWN: ReadonlySet<EvidenceSource> = new Set(['POLL', 'SILENCE', 'OPERATOR']);
-/** A sender's clock can be wrong by more than GraphQL's Int holds. */
-const INT_MAX = 2_147_483_647;
-/** A summary is one line for people; what is longer is in the raw record. */
-const MAX_SUMMARY = 500;
-/** Ids and words of a vendor's that are longer than this are no ids and words. */
-const MAX_WORD = 512;
-
-function bounded<T extends string | null>(text: T, max: number): T | string {
-  return text === null ? text : text.slice(0, max);
-}
-
-/** PostgreSQL's JSON functions refuse an escaped U+0000, and the actors of `details` are searched with them. */
-function jsonWithoutNul(value: unknown): string {
-  return JSON.stringify(value).replaceAll('\\u0000', '\\ufffd');
-}
-
-/** One writer per integration at a time: PostgreSQL needs to be told, SQLite has one writer anyway. */
-export async function lockIntegration(db: Database, tx: Transaction<Tables>, integrationId: string): Promise<void> {
-  if (db.engine !== 'postgres') return;
-  await tx.selectFrom('integrations').select('id').where('id', '=', integrationId).forUpdate().execute();
-}
-
 /** Tells everybody who waits for the log; call it after the commit. */
 export function ringForEvents(db: Database, integration: Pick<IntegrationRow, 'id' | 'org_id'>): void {
   db.doorbell.ring('log');
@@ -99,28 +88,30 @@ export function ringForEvents(db: Database, integration: Pick<IntegrationRow, 'i
   db.doorbell.ring(`integration:${integration.id}`);
 }
 
-type Unnumbered = Omit<EventRow, 'seq'>;
+export interface EventWriterDeps extends AppendDeps {
+  /** Without it no silence is judged. */
+  readonly silence?: SilenceLimits;
+}
 
+/** A new item, resolved. */
 interface Fresh {
-  readonly row: Unnumbered;
-  readonly dedupeKey: Buffer;
+  readonly item: EventItem;
+  readonly siteId: string | null;
+  readonly device: KnownDevice | null;
+  readonly identity: Buffer;
+  readonly instants: Instants;
+  readonly claim: Claim | null;
   repeats: number;
 }
 
-export interface EventWriterDeps {
-  readonly db: Database;
-  /** What else follows from new events, in the same transaction and before their numbers are taken. */
-  readonly follow?: (
-    db: Database,
-    tx: Tx,
-    integration: IntegrationRow,
-    rows: readonly Omit<EventRow, 'seq'>[],
-  ) => Promise<void>;
-  /** What follows from changes of state. */
-  readonly onTransitions?: TransitionHook;
-}
+export function createEventWriter(deps: EventWriterDeps): EventWriter {
+  const { db, silence } = deps;
 
-export function createEventWriter({ db, follow, onTransitions }: EventWriterDeps): EventWriter {
+  async function statesFor(tx: Tx, integration: IntegrationRow): Promise<DeviceStates> {
+    const policyOf = await readPolicies(tx, integration.org_id);
+    return new DeviceStates({ integrationId: integration.id, policyOf, ...(silence === undefined ? {} : { silence }) });
+  }
+
   async function writeItems(
     tx: Tx,
     integration: IntegrationRow,
@@ -128,104 +119,29 @@ export function createEventWriter({ db, follow, onTransitions }: EventWriterDeps
   ): Promise<readonly EventOutcome[]> {
     if (items.length === 0) return [];
     await lockIntegration(db, tx, integration.id);
-    const view = await readResolutionView(
-      tx,
-      integration.id,
-      items.map(({ draft }) => draft),
-    );
-    const resolved = items.map((item) => ({
-      item,
-      resolution: resolveDraft(view, item.draft),
-      identity: eventIdentity(integration.id, item.draft),
-    }));
-    const remembered = await findRemembered(
-      db,
-      tx,
-      resolved.flatMap(({ item, identity, resolution }) =>
-        'stage' in resolution
-          ? []
-          : [
-              {
-                identity: identity.toString('hex'),
-                dedupeKeys: dedupeKeysToCheck(identity, item.receivedAt),
-                eventKey: eventKeyOf(identity, item.draft.occurredAt.getTime()),
-              },
-            ],
-      ),
-    );
-
-    const states = new DeviceStates();
-    const fresh = new Map<string, Fresh>();
-    const repeated: Buffer[] = [];
-    const transitions: StatusTransition[] = [];
-    let duplicates = 0;
-    const outcomes = resolved.map(({ item, resolution, identity }): EventOutcome => {
-      if ('stage' in resolution) return { kind: 'UNRESOLVED', ...resolution };
-      const name = identity.toString('hex');
-      const known = remembered.get(name);
-      const first = fresh.get(name);
-      if (known !== undefined || first !== undefined) {
-        if (item.countsAsDuplicate) {
-          duplicates += 1;
-          if (first !== undefined) first.repeats += 1;
-          else if (known !== undefined && known !== null) repeated.push(known);
-        }
-        return { kind: 'DUPLICATE' };
-      }
-      const { row, isLate, transition } = rowOf(integration, item, resolution, identity, states);
-      const isChange = transition !== null;
-      if (transition !== null) transitions.push(transition);
-      fresh.set(name, { row, dedupeKey: dedupeKeyOf(identity, item.receivedAt), repeats: 0 });
-      return { kind: 'WRITTEN', isLate, isChange };
-    });
-
-    const rows = [...fresh.values()];
+    const { fresh, repeated, duplicates, unresolved } = await sortOut(db, tx, integration, items);
     if (repeated.length > 0) await countDuplicates(db, tx, repeated);
     const lastReceivedAt = Math.max(...items.map(({ receivedAt }) => receivedAt));
-    if (rows.length > 0 || duplicates > 0) {
-      await addToCounters(tx, integration.id, lastReceivedAt, { events: rows.length, duplicates });
+    const states = await statesFor(tx, integration);
+    await states.prepare(
+      tx,
+      [...fresh.values()].flatMap(({ device, claim }) =>
+        device === null || claim === null ? [] : [{ device, claim }],
+      ),
+    );
+    const batch = createBatch(integration, states);
+    const written = new Map([...fresh].map(([item, each]) => [item, batch.add(each)]));
+    batch.finish();
+    const late = [...written.values()].filter(({ isLate }) => isLate).length;
+    if (fresh.size > 0 || duplicates > 0) {
+      await addToCounters(tx, integration.id, lastReceivedAt, { events: fresh.size, duplicates, late });
     }
-    if (rows.length === 0) return outcomes;
-    await states.flush(tx);
-    if (transitions.length > 0) await onTransitions?.(db, tx, integration, transitions);
-    const heard = items.filter(({ origin }) => !OUR_OWN.has(origin)).map(({ receivedAt }) => receivedAt);
-    if (heard.length > 0) {
-      const at = Math.max(...heard);
-      await tx
-        .updateTable('integrations')
-        .set({ last_event_at: sql<number>`case when last_event_at > ${at} then last_event_at else ${at} end` })
-        .where('id', '=', integration.id)
-        .execute();
+    if (fresh.size > 0) {
+      await states.flush(tx, db.engine);
+      await noteHeard(tx, integration.id, items);
+      await appendEvents(deps, tx, integration, batch.entries, batch.transitions);
     }
-    await follow?.(
-      db,
-      tx,
-      integration,
-      rows.map(({ row }) => row),
-    );
-    // From here on other writers of the log wait for us: nothing that takes long may follow.
-    const firstSeq = await db.takeSequence(tx, rows.length);
-    await rememberEvents(
-      db,
-      tx,
-      rows.map(({ row, dedupeKey, repeats }, at) => ({
-        key: dedupeKey,
-        seq: firstSeq + at,
-        duplicates: repeats,
-        seenAt: row.received_at,
-      })),
-    );
-    await insertEvents(
-      db,
-      tx,
-      rows.map(({ row }, at) => ({ seq: firstSeq + at, ...row })),
-    );
-    await tx
-      .updateTable('orgs')
-      .set({ revision: sql<number>`revision + 1` })
-      .where('id', '=', integration.org_id)
-      .execute();
-    return outcomes;
+    return items.map((item): EventOutcome => written.get(item) ?? unresolved.get(item) ?? { kind: 'DUPLICATE' });
   }
 
   return {
@@ -245,7 +161,148 @@ export function createEventWriter({ db, follow, onTransitions }: EventWriterDeps
       );
       return tally(outcomes);
     },
+    async settleDevices(tx, integration, deviceIds, now) {
+      await lockIntegration(db, tx, integration.id);
+      const states = await statesFor(tx, integration);
+      const batch = createBatch(integration, states);
+      const devices = await readDevices(tx, deviceIds);
+      for (const device of devices.values()) batch.settle(device, now);
+      await states.flush(tx, db.engine);
+      await appendEvents(deps, tx, integration, batch.entries, batch.transitions);
+    },
   };
+}
+
+/** Resolves items and tells new ones from those that were seen before, in this batch or in an earlier one. */
+async function sortOut(db: Database, tx: Tx, integration: IntegrationRow, items: readonly EventItem[]) {
+  const view = await readResolutionView(
+    tx,
+    integration.id,
+    items.map(({ draft }) => draft),
+  );
+  const unresolved = new Map<EventItem, EventOutcome>();
+  const resolved = items.flatMap((item) => {
+    const resolution = resolveDraft(view, item.draft);
+    if ('stage' in resolution) {
+      unresolved.set(item, { kind: 'UNRESOLVED', ...resolution });
+      return [];
+    }
+    const identity = eventIdentity(integration.id, item.draft);
+    return [{ item, ...resolution, identity, name: identity.toString('hex') }];
+  });
+  const remembered = await findRemembered(
+    db,
+    tx,
+    resolved.map(({ item, identity, name }) => ({
+      identity: name,
+      dedupeKeys: dedupeKeysToCheck(identity, item.receivedAt),
+      eventKey: eventKeyOf(identity, item.draft.occurredAt.getTime()),
+    })),
+  );
+  const fresh = new Map<EventItem, Fresh>();
+  const byName = new Map<string, Fresh>();
+  const repeated: Buffer[] = [];
+  let duplicates = 0;
+  for (const { item, siteId, device, identity, name } of resolved) {
+    const known = remembered.get(name);
+    const first = byName.get(name);
+    if (known === undefined && first === undefined) {
+      const instants = instantsOf(item, integration.tolerance_seconds * 1_000);
+      const claim = device === null ? null : claimOf(item, instants);
+      const entry = { item, siteId, device, identity, instants, claim, repeats: 0 };
+      fresh.set(item, entry);
+      byName.set(name, entry);
+    } else if (item.countsAsDuplicate) {
+      duplicates += 1;
+      if (first !== undefined) first.repeats += 1;
+      else if (known !== undefined && known !== null) repeated.push(known);
+    }
+  }
+  return { fresh, repeated, duplicates, unresolved };
+}
+
+/** Collects what is logged of a batch, in order, with the changes of state in it. */
+function createBatch(integration: IntegrationRow, states: DeviceStates) {
+  const entries: Entry[] = [];
+  const transitions: StatusTransition[] = [];
+  const lastRows = new Map<string, Unnumbered>();
+
+  function log(row: Unnumbered, entry: Omit<Entry, 'row'> = { dedupeKey: null, repeats: 0 }): void {
+    entries.push({ row, ...entry });
+  }
+
+  /** What time made effective, before anything else about the device. */
+  function logLasting(device: KnownDevice, changes: readonly StateChange[], receivedAt: number): void {
+    if (device.site_id === null || device.removed_at !== null) return;
+    for (const change of changes) {
+      const said = states.evidenceOf(device).find(({ state }) => state === change.after);
+      const row = lastingRow({ integration, device, origin: said?.source ?? 'POLL', receivedAt }, change);
+      log(row);
+      transitions.push({ deviceId: device.id, ...change, row });
+    }
+  }
+
+  function logFlapping(device: KnownDevice, { before, after }: Taken, receivedAt: number): void {
+    if (before.isFlapping === after.isFlapping || device.site_id === null || device.removed_at !== null) return;
+    const at = after.isFlapping ? (after.changes.at(-1) ?? receivedAt) : (before.flapUntil ?? receivedAt);
+    const origin = states.evidenceOf(device)[0]?.source ?? 'POLL';
+    log(flappingRow({ integration, device, origin, receivedAt }, after.isFlapping, at, after.changes.length));
+  }
+
+  return {
+    entries,
+    transitions,
+    add({ item, siteId, device, identity, instants, claim, repeats }: Fresh) {
+      const { draft, origin, receivedAt } = item;
+      const row = rowOf(item, { integration, siteId, device, identity, instants });
+      let isLate = false;
+      let isChange = false;
+      let taken: Taken | null = null;
+      if (device !== null && claim !== null) {
+        taken = states.claim({ device, claim }, origin);
+        const { due, own } = taken;
+        logLasting(device, due, receivedAt);
+        isLate = taken.isLate;
+        isChange = own !== null;
+        row.late = isLate ? 1 : 0;
+        row.changed = isChange ? 1 : 0;
+        row.previous_state = own?.before ?? due.at(-1)?.after ?? taken.before.state;
+        if (own !== null) transitions.push({ deviceId: device.id, ...own, row });
+        lastRows.set(device.id, row);
+      }
+      if (device !== null && draft.isLifeSign) states.seen(device, instants.at);
+      if (device !== null && draft.telemetry) states.telemetry(device, draft.telemetry, instants.at);
+      log(row, { dedupeKey: dedupeKeyOf(identity, receivedAt), repeats });
+      if (device !== null && taken !== null) logFlapping(device, taken, receivedAt);
+      return { kind: 'WRITTEN' as const, isLate, isChange };
+    },
+    settle(device: KnownDevice, now: number) {
+      const taken = states.settle(device, now);
+      logLasting(device, taken.due, now);
+      logFlapping(device, taken, now);
+    },
+    finish() {
+      for (const { device, change } of states.finish()) {
+        const row = lastRows.get(device.id);
+        if (row === undefined) continue;
+        row.changed = 1;
+        row.previous_state = change.before;
+        transitions.push({ deviceId: device.id, ...change, row });
+      }
+    },
+  };
+}
+
+/** The integration was heard: not by asking, not by waiting. */
+async function noteHeard(tx: Tx, integrationId: string, items: readonly EventItem[]): Promise<void> {
+  const heard = items.filter(({ origin }) => !OUR_OWN.has(origin)).map(({ receivedAt }) => receivedAt);
+  if (heard.length === 0) return;
+  const at = Math.max(...heard);
+  await tx
+    .updateTable('integrations')
+    .set({ last_event_at: sql<number>`case when last_event_at > ${at} then last_event_at else ${at} end` })
+    .where('id', '=', integrationId)
+    .execute();
 }
 
 function tally(outcomes: readonly EventOutcome[]): EventsWritten {
@@ -259,81 +316,4 @@ function tally(outcomes: readonly EventOutcome[]): EventsWritten {
       outcome.kind === 'UNRESOLVED' ? [{ index, stage: outcome.stage, reason: outcome.reason }] : [],
     ),
   };
-}
-
-/** A fault of a device that another one's failure explains is explained by it too; an alarm or a recovery is not. */
-function explained(
-  device: KnownDevice | null,
-  { family, claim }: EventDraft,
-): Pick<EventRow, 'suppressed' | 'incident_id'> {
-  if (device === null || device.suppressed_by === null) return { suppressed: 0, incident_id: null };
-  if (family !== 'HEALTH' || claim === null || claim.state === 'ONLINE') return { suppressed: 0, incident_id: null };
-  return { suppressed: 1, incident_id: device.incident_id };
-}
-
-function rowOf(
-  integration: IntegrationRow,
-  { draft, origin, receivedAt, inboxId, clockSkewMs }: EventItem,
-  { siteId, device }: Exclude<ReturnType<typeof resolveDraft>, { readonly stage: string }>,
-  identity: Buffer,
-  states: DeviceStates,
-): { readonly row: Unnumbered; readonly isLate: boolean; readonly transition: StatusTransition | null } {
-  const claimedAt = draft.occurredAt.getTime();
-  const { at, isClamped } = settleInstant(claimedAt, receivedAt, integration.tolerance_seconds * 1_000);
-  let isLate = false;
-  let change: Omit<StatusTransition, 'row'> | null = null;
-  let previous: string | null = null;
-  if (device !== null && draft.claim !== null) {
-    const observedAt = draft.claim.observedAt?.getTime() ?? claimedAt;
-    const outcome = states.claim(device, {
-      state: draft.claim.state,
-      reason: draft.claim.reason,
-      vendorState: bounded(draft.claim.vendorState, MAX_WORD),
-      at: settleInstant(observedAt, receivedAt, integration.tolerance_seconds * 1_000).at,
-      ...(draft.claim.keepsDegraded === undefined ? {} : { keepsDegraded: draft.claim.keepsDegraded }),
-    });
-    isLate = outcome.verdict === 'LATE';
-    previous = outcome.previous;
-    if (outcome.verdict === 'CHANGED') {
-      const { state, reason, since } = outcome.status;
-      change = { deviceId: device.id, before: outcome.previous, after: state, reason, at: since };
-    }
-  }
-  if (device !== null && draft.isLifeSign) states.seen(device, at);
-  if (device !== null && draft.telemetry) states.telemetry(device, draft.telemetry, at);
-  // A clamped instant is told by the skew that made it necessary; the vendor's own word stays in `raw`.
-  const skew = isClamped ? receivedAt - claimedAt : clockSkewMs;
-  const row: Unnumbered = {
-    key: eventKeyOf(identity, claimedAt),
-    org_id: integration.org_id,
-    site_id: siteId,
-    device_id: device?.id ?? null,
-    integration_id: integration.id,
-    inbox_id: inboxId,
-    family: draft.family,
-    type: bounded(draft.type, MAX_WORD),
-    severity: SEVERITIES.indexOf(draft.severity),
-    occurred_at: at,
-    received_at: receivedAt,
-    clock_skew_ms: skew === null ? null : Math.max(-INT_MAX, Math.min(INT_MAX, Math.round(skew))),
-    late: isLate ? 1 : 0,
-    vendor_event_id: bounded(draft.vendorEventId, MAX_WORD),
-    vendor_code: bounded(draft.vendorCode, MAX_WORD),
-    origin,
-    summary: bounded(draft.summary, MAX_SUMMARY),
-    state: draft.claim?.state ?? null,
-    previous_state: previous,
-    state_reason: draft.claim?.reason ?? null,
-    changed: change === null ? 0 : 1,
-    details: jsonWithoutNul(draft.details),
-    media: JSON.stringify(draft.media ?? []),
-    raw: draft.raw === undefined || draft.raw === null ? null : JSON.stringify(draft.raw),
-    observed_at: null,
-    keeps_degraded: null,
-    state_vendor: null,
-    derived: 0,
-    ...explained(device, draft),
-    in_maintenance: device === null || device.maintenance_id === null ? 0 : 1,
-  };
-  return { row, isLate, transition: change === null ? null : { ...change, row } };
 }

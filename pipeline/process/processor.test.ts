@@ -114,7 +114,12 @@ eachEngine('processing', (open) => {
     await deliver({ id: 'e1', device: 'cam-1', state: 'ONLINE', at: NOON });
     await deliver({ id: 'e2', device: 'cam-1', state: 'ONLINE', at: NOON + SECOND });
     await deliver({ id: 'e3', device: 'cam-1', state: 'ONLINE', at: NOON - SECOND });
-    expect(await device('cam-1')).toMatchObject({ state: 'ONLINE', state_since: NOON, last_seen_at: NOON + SECOND });
+    expect(await device('cam-1')).toMatchObject({
+      state: 'ONLINE',
+      // What came last says that it was so before.
+      state_since: NOON - SECOND,
+      last_seen_at: NOON + SECOND,
+    });
   });
 
   it('keeps an older claim, marks it late, and does not let it move the state', async () => {
@@ -162,7 +167,8 @@ eachEngine('processing', (open) => {
     await deliver({ device: 'cam-1', state: 'OFFLINE', at: NOON });
     await deliver({ device: 'cam-1', state: 'OFFLINE', at: NOON }, { device: 'cam-2', state: 'OFFLINE', at: NOON });
     await deliver({ device: 'cam-1', state: 'OFFLINE', at: NOON + 1 });
-    expect(await events()).toHaveLength(3);
+    const logged = (await events()).filter(({ type }) => type !== 'system.event_ids_missing');
+    expect(logged).toHaveLength(3);
   });
 
   it('keeps equal ids of different integrations apart', async () => {

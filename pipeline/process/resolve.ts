@@ -2,41 +2,27 @@ import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { Tx } from '../../storage/database.ts';
 import { deviceId } from '../../storage/ids.ts';
 import type { DeviceRow, SiteBindingRow } from '../../storage/rows.ts';
+import { STATUS_COLUMNS } from '../status/device-row.ts';
 import { inChunks } from './chunks.ts';
-
-/** What the writer needs of a device to fold claims into it. */
-export type KnownDevice = Pick<
-  DeviceRow,
-  | 'id'
-  | 'site_id'
-  | 'state'
-  | 'state_reason'
-  | 'state_since'
-  | 'state_observed_at'
-  | 'state_vendor'
-  | 'last_seen_at'
-  | 'telemetry'
-  | 'type'
-  | 'maintenance_id'
-  | 'suppressed_by'
-  | 'incident_id'
->;
 
 const DEVICE_COLUMNS = [
   'id',
   'site_id',
-  'state',
-  'state_reason',
-  'state_since',
-  'state_observed_at',
-  'state_vendor',
+  'name',
+  'type',
   'last_seen_at',
   'telemetry',
-  'type',
+  'evidence',
   'maintenance_id',
   'suppressed_by',
   'incident_id',
-] as const;
+  'silence_due_at',
+  'removed_at',
+  ...STATUS_COLUMNS,
+] as const satisfies readonly (keyof DeviceRow)[];
+
+/** What the writer needs of a device to fold claims into it. */
+export type KnownDevice = Pick<DeviceRow, (typeof DEVICE_COLUMNS)[number]>;
 
 export type Resolution =
   | { readonly siteId: string | null; readonly device: KnownDevice | null }
@@ -63,12 +49,17 @@ export async function readResolutionView(
   const ids = new Set<string>();
   for (const { nativeDeviceId } of drafts)
     if (nativeDeviceId !== null) ids.add(deviceId(integrationId, nativeDeviceId));
+  return { integrationId, bindings, devices: await readDevices(tx, [...ids]) };
+}
+
+/** Devices by id, as far as they exist. */
+export async function readDevices(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, KnownDevice>> {
   const devices = new Map<string, KnownDevice>();
-  for (const chunk of inChunks([...ids])) {
+  for (const chunk of inChunks(ids)) {
     const rows = await tx.selectFrom('devices').select(DEVICE_COLUMNS).where('id', 'in', chunk).execute();
     for (const row of rows) devices.set(row.id, row);
   }
-  return { integrationId, bindings, devices };
+  return devices;
 }
 
 function isSameAccount(binding: SiteBindingRow, nativeOrgId: string | null): boolean {

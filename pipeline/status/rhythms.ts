@@ -17,8 +17,12 @@ const Counts = z.array(z.int().nonnegative());
  * whose listings say no state: where listings confirm a device, nobody waits for it to speak.
  */
 export interface Rhythms {
-  /** From memory: how long silence is normal, in milliseconds; null: nobody waits for such a device. */
-  silenceLimitOf(integrationId: string, type: string): number | null;
+  /**
+   * From memory: how long silence is normal, in milliseconds; null: nobody waits for such a device.
+   *
+   * @param ownMs what a policy says instead of what was learned
+   */
+  silenceLimitOf(integrationId: string, type: string, ownMs?: number | null): number | null;
   /** A device was heard this long after it was heard before. */
   note(integrationId: string, type: string, intervalMs: number): void;
   /** Reads what was learned before, then keeps learning. @throws StorageError */
@@ -129,8 +133,8 @@ export function createRhythms({ db, vendors, clock, logger }: RhythmsDeps): Rhyt
   }
 
   return {
-    silenceLimitOf: (integrationId, type) =>
-      listened.has(integrationId) ? (limits.get(keyOf(integrationId, type)) ?? null) : null,
+    silenceLimitOf: (integrationId, type, ownMs = null) =>
+      listened.has(integrationId) ? (ownMs ?? limits.get(keyOf(integrationId, type)) ?? null) : null,
     note(integrationId, type, intervalMs) {
       if (intervalMs <= 0 || !listened.has(integrationId)) return;
       const key = keyOf(integrationId, type);

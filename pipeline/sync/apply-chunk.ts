@@ -1,17 +1,17 @@
 import { type EventWriter, lockIntegration } from '../process/event-writer.ts';
 import type { EventDraft } from '../../adapter-kit/model.ts';
-import { DEVICE_STATES } from '../../schema/words.ts';
+import { readPolicies } from '../status/policies.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import { joinMaintenance } from '../../storage/device-maintenance.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { zoneId } from '../../storage/ids.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
-import type { DeviceRecord, ListedClaim } from './device-record.ts';
+import type { DeviceRecord } from './device-record.ts';
 import { type FieldChange, fieldChanges, siteChange, zoneChange } from './field-changes.ts';
 import { type Change, writeChanges } from './changes.ts';
 import { insertLinks, replaceLinks } from './device-links.ts';
 import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
-import { healthDraft, judge, type Refresh, refreshStatus, telemetryText } from './listed-status.ts';
+import { BELIEVED, firstStatus, healthDraft, judge, type Refresh, refreshStatus } from './listed-status.ts';
 import { inventoryDraft } from './inventory-events.ts';
 import { createSiteResolver } from './site-resolver.ts';
 
@@ -36,40 +36,16 @@ export interface ChunkResult {
   readonly hasChanged: boolean;
 }
 
-type Known = Pick<
-  DeviceRow,
-  | 'id'
-  | 'content_hash'
-  | 'site_id'
-  | 'zone_id'
-  | 'removed_at'
-  | 'missed_syncs'
-  | 'state'
-  | 'state_reason'
-  | 'state_since'
-  | 'state_observed_at'
-  | 'state_vendor'
-  | 'last_seen_at'
-  | 'telemetry'
-  | 'updated_at'
->;
-
 const KNOWN = [
-  'id',
   'content_hash',
-  'site_id',
   'zone_id',
   'removed_at',
   'missed_syncs',
-  'state',
-  'state_reason',
-  'state_since',
-  'state_observed_at',
-  'state_vendor',
-  'last_seen_at',
-  'telemetry',
   'updated_at',
-] as const;
+  ...BELIEVED,
+] as const satisfies readonly (keyof DeviceRow)[];
+
+type Known = Pick<DeviceRow, (typeof KNOWN)[number]>;
 
 /**
  * Brings a part of a listing into the store, in the caller's transaction: new devices, changed fields, moves, returns,
@@ -89,6 +65,7 @@ export async function applyChunk(
     records.map(({ id }) => id),
   );
   const resolve = await createSiteResolver(tx, integration.id);
+  const policyOf = await readPolicies(tx, integration.org_id);
 
   const added: WrittenDevice[] = [];
   const touched: { readonly device: WrittenDevice; readonly before: Known; readonly sameContent: boolean }[] = [];
@@ -111,7 +88,12 @@ export async function applyChunk(
     if (!sameContent || !samePlace || before.removed_at !== null || before.missed_syncs > 0) {
       touched.push({ device, before, sameContent });
     }
-    const verdict = judge(before, record, now, siteId !== null);
+    const verdict = judge({ ...before, site_id: siteId }, record, {
+      integrationId: integration.id,
+      now,
+      isBound: siteId !== null,
+      policyOf,
+    });
     if (verdict.refresh !== null) refreshes.push(verdict.refresh);
     if (verdict.claim !== null) drafts.push(healthDraft(record, before.state, verdict.claim));
   }
@@ -133,7 +115,9 @@ export async function applyChunk(
   });
 
   await insertZones(tx, context, [...added, ...touched.map(({ device }) => device)]);
-  await insertDevices(tx, context, added, (record) => firstStatus(record, startedAt));
+  await insertDevices(tx, context, added, (record) =>
+    firstStatus(record, { startedAt, integrationId: integration.id, now }),
+  );
   await updateDevices(tx, context, writes);
   const placed = touched.filter(({ device, before }) => before.removed_at !== null || before.site_id !== device.siteId);
   const arrivals = [...added, ...placed.map(({ device }) => device)].map(({ record }) => record.id);
@@ -189,25 +173,6 @@ function changesOf(device: WrittenDevice, before: Known, listed: readonly FieldC
     changes.push(change('MOVED', device, [siteChange(before.site_id, device.siteId)]));
   }
   return changes;
-}
-
-/**
- * What a device is believed to be before anything else was heard of it. Without a claim the belief is of no time at all,
- * so that any event about it, however old, is news.
- */
-function firstStatus(record: DeviceRecord, startedAt: number) {
-  const claim: ListedClaim = record.claim ?? { state: 'UNKNOWN', reason: null, vendorState: null, observedAt: 0 };
-  const seen = record.lastSeenAt ?? (claim.state === 'ONLINE' ? claim.observedAt : null);
-  return {
-    state: claim.state,
-    state_rank: DEVICE_STATES.indexOf(claim.state),
-    state_reason: claim.reason,
-    state_since: record.claim === null ? startedAt : claim.observedAt,
-    state_observed_at: claim.observedAt,
-    state_vendor: claim.vendorState,
-    last_seen_at: seen,
-    telemetry: telemetryText(null, record, startedAt),
-  };
 }
 
 async function knownDevices(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, Known>> {

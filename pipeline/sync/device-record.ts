@@ -46,6 +46,8 @@ export interface ListedClaim {
   readonly reason: StatusReason | null;
   readonly vendorState: string | null;
   readonly observedAt: number;
+  /** Reasons of a DEGRADED state that it does not end. */
+  readonly keepsDegraded?: readonly StatusReason[];
 }
 
 /** How the device names another one; empty where the draft had null (see `DeviceLinkDraft`). */
@@ -210,5 +212,6 @@ function toClaim({ status }: DeviceDraft, startedAt: number): ListedClaim | null
     vendorState: clean(status.vendorState),
     // A platform whose clock is ahead must not lock the state against events that happen until then.
     observedAt: Math.min(instant(status.observedAt) ?? startedAt, startedAt),
+    ...(status.keepsDegraded === undefined ? {} : { keepsDegraded: status.keepsDegraded }),
   };
 }

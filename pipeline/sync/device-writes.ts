@@ -27,6 +27,9 @@ type FirstStatus = Pick<
   | 'state_since'
   | 'state_observed_at'
   | 'state_vendor'
+  | 'claim_received_at'
+  | 'evidence'
+  | 'flap_changes'
   | 'last_seen_at'
   | 'telemetry'
 >;
@@ -69,6 +72,9 @@ const STATUS = [
   'state_since',
   'state_observed_at',
   'state_vendor',
+  'claim_received_at',
+  'evidence',
+  'flap_changes',
   'last_seen_at',
   'telemetry',
 ] as const satisfies readonly (keyof FirstStatus)[];

@@ -114,6 +114,8 @@ eachEngine('sync', (open) => {
     const moved = before.map((row) => ({
       ...row,
       state_observed_at: TEST_NOW + 1_000,
+      claim_received_at: TEST_NOW + 1_000,
+      evidence: row.evidence.replaceAll(String(TEST_NOW), String(TEST_NOW + 1_000)),
       last_seen_at: TEST_NOW + 1_000,
     }));
     expect(await stored()).toEqual(moved);

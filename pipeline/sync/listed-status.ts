@@ -2,26 +2,31 @@ import type { EventDraft } from '../../adapter-kit/model.ts';
 import { DEVICE_STATES, type DeviceState, type Severity } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
-import { bulkUpdateDevices } from './bulk-update.ts';
+import { type LiveColumns, STATUS_COLUMNS, statusOf, writeLiveColumns } from '../status/device-row.ts';
+import { type Evidence, parseEvidence, withEvidence } from '../status/evidence.ts';
+import { advance, type Claim, type DeviceStatus, keeps, type StateChange } from '../status/machine.ts';
+import type { PolicyOf } from '../status/policies.ts';
+import { segmentsOf, writeSegments } from '../status/segments.ts';
 import type { DeviceRecord, ListedClaim } from './device-record.ts';
 
-type Believed = Pick<
-  DeviceRow,
-  'id' | 'state' | 'state_reason' | 'state_since' | 'state_observed_at' | 'state_vendor' | 'last_seen_at' | 'telemetry'
->;
+/** What a listing is compared with. */
+export const BELIEVED = [
+  'id',
+  'site_id',
+  'type',
+  'last_seen_at',
+  'telemetry',
+  'evidence',
+  ...STATUS_COLUMNS,
+] as const satisfies readonly (keyof DeviceRow)[];
+
+type Believed = Pick<DeviceRow, (typeof BELIEVED)[number]>;
 
 /** The live columns of one device as a listing leaves them. */
-export interface Refresh {
-  readonly id: string;
-  /** Without an event, because the log takes none of the device. */
-  readonly movesState: boolean;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly since: number;
-  readonly observedAt: number;
-  readonly vendorState: string | null;
-  readonly lastSeenAt: number | null;
-  readonly telemetry: string | null;
+export interface Refresh extends LiveColumns {
+  readonly before: DeviceStatus;
+  /** Made without an event, because the log takes none of the device. */
+  readonly changes: readonly StateChange[];
 }
 
 /** What a listing means for the state of a device that is known. */
@@ -30,6 +35,18 @@ export interface Judgement {
   readonly claim: ListedClaim | null;
   /** What is to be written beside it. */
   readonly refresh: Refresh | null;
+}
+
+/** Whose listing it is. */
+export interface JudgeContext {
+  readonly integrationId: string;
+  /** Our clock now. */
+  readonly now: number;
+  /**
+   * The device's site is bound to ours. The log takes no events of unbound sites, so their state moves without one.
+   */
+  readonly isBound: boolean;
+  readonly policyOf: PolicyOf;
 }
 
 /** Readings as the store keeps them: those of the listing over those that came before, with their time. */
@@ -44,74 +61,88 @@ export function telemetryText(
   return isSame ? stored : JSON.stringify({ ...before, ...telemetry, observedAt });
 }
 
+/** The listing's word on a device. */
+export function wordOf(
+  claim: ListedClaim,
+  { integrationId, now }: Pick<JudgeContext, 'integrationId' | 'now'>,
+): Evidence {
+  const { state, reason, observedAt } = claim;
+  return { source: 'POLL', integrationId, state, reason, observedAt, receivedAt: now, inboxId: 0 };
+}
+
+/** @returns the text as it was where the listing says what it said before of the same instant */
+function evidenceText(stored: string, word: Evidence): string {
+  const before = parseEvidence(stored);
+  const isKnown = before.some(
+    (each) =>
+      each.source === word.source &&
+      each.integrationId === word.integrationId &&
+      each.observedAt === word.observedAt &&
+      each.state === word.state,
+  );
+  return isKnown ? stored : JSON.stringify(withEvidence(before, word));
+}
+
+/** A listing is a claim like any other; of equal claims, and of those that keep what is, the log takes no event. */
+function isNews(status: DeviceStatus, claim: ListedClaim): boolean {
+  return claim.state !== (status.pending ?? status).state && !keeps(status, claim);
+}
+
+function isDueBy({ pending, flapUntil }: DeviceStatus, at: number): boolean {
+  return (pending !== null && pending.until <= at) || (flapUntil !== null && flapUntil <= at);
+}
+
 /**
  * Compares what was listed with what we believe. A claim of the same instant as ours is no news: an event that happened
  * while the listing ran is at least as new as the listing's start and stays.
- *
- * @param isBound the device's site is bound to ours. The log takes no events of unbound sites, so their state moves
- *   without one
  */
-export function judge(before: Believed, record: DeviceRecord, now: number, isBound: boolean): Judgement {
+export function judge(row: Believed, record: DeviceRecord, context: JudgeContext): Judgement {
+  const { now, isBound } = context;
   const { claim } = record;
-  const news = claim !== null && claim.observedAt > before.state_observed_at ? claim : null;
-  const isChange = news !== null && news.state !== before.state;
+  const before = statusOf(row);
+  const news = claim !== null && claim.observedAt > row.state_observed_at ? claim : null;
+  const isEvent = news !== null && isBound && isNews(before, news);
   const seen = record.lastSeenAt ?? (news?.state === 'ONLINE' ? news.observedAt : null);
-  const lastSeenAt = seen !== null && seen > (before.last_seen_at ?? 0) ? seen : before.last_seen_at;
-  const telemetry = telemetryText(before.telemetry, record, now);
-  const status = { state: before.state, reason: before.state_reason, since: before.state_since };
-  const isEvent = isChange && isBound;
-  if ((news === null || isEvent) && lastSeenAt === before.last_seen_at && telemetry === before.telemetry) {
-    return { claim: isEvent ? news : null, refresh: null };
+  const lastSeenAt = seen !== null && seen > (row.last_seen_at ?? 0) ? seen : row.last_seen_at;
+  const telemetry = telemetryText(row.telemetry, record, now);
+  // The event brings its own evidence.
+  const evidence = claim === null || isEvent ? row.evidence : evidenceText(row.evidence, wordOf(claim, context));
+  // What time is about to make effective is logged by whoever lets it pass; a listing must not do so in silence.
+  const isDue = news !== null && isBound && isDueBy(before, news.observedAt);
+  const silent = isEvent || isDue ? null : news;
+  const event = isEvent ? news : null;
+  if (silent === null && lastSeenAt === row.last_seen_at && telemetry === row.telemetry && evidence === row.evidence) {
+    return { claim: event, refresh: null };
   }
-  const silent = news !== null && !isEvent ? news : null;
+  const step = silent === null ? null : advance(before, placed(silent, now), context.policyOf(row));
   return {
-    claim: isEvent ? news : null,
+    claim: event,
     refresh: {
-      id: before.id,
-      movesState: silent !== null && isChange,
-      ...(silent !== null && isChange
-        ? { state: silent.state, reason: silent.reason, since: silent.observedAt }
-        : status),
-      observedAt: silent?.observedAt ?? before.state_observed_at,
-      vendorState: silent?.vendorState ?? before.state_vendor,
+      id: row.id,
+      before,
+      status: step?.status ?? before,
+      changes: step?.changes ?? [],
+      evidence,
       lastSeenAt,
       telemetry,
     },
   };
 }
 
-const TIMES = [
-  { name: 'state_observed_at', type: 'bigint' },
-  { name: 'state_vendor', type: 'text' },
-  { name: 'last_seen_at', type: 'bigint' },
-  { name: 'telemetry', type: 'text' },
-] as const;
-
-const STATE = [
-  { name: 'state', type: 'text' },
-  { name: 'state_rank', type: 'bigint' },
-  { name: 'state_reason', type: 'text' },
-  { name: 'state_since', type: 'bigint' },
-] as const;
-
-function rank(state: string): number {
-  return DEVICE_STATES.findIndex((known) => known === state);
+function placed({ observedAt, ...claim }: ListedClaim, now: number): Claim {
+  return { ...claim, at: observedAt, receivedAt: now, inboxId: 0 };
 }
 
-function timesOf(row: Refresh): readonly (string | number | null)[] {
-  return [row.observedAt, row.vendorState, row.lastSeenAt, row.telemetry];
-}
-
-/** Writes refreshes. Naming an indexed column costs its index entry even where the value stays: states only if they move. */
+/** Writes what listings moved without an event. */
 export async function refreshStatus(tx: Tx, engine: Database['engine'], refreshes: readonly Refresh[]): Promise<void> {
-  const { moving = [], staying = [] } = Object.groupBy(refreshes, ({ movesState }) =>
-    movesState ? 'moving' : 'staying',
+  await writeLiveColumns(tx, engine, refreshes);
+  const moved = refreshes.filter(
+    ({ before, status, changes }) => changes.length > 0 || before.reason !== status.reason,
   );
-  await bulkUpdateDevices(tx, engine, { columns: TIMES, rows: staying.map((row) => [row.id, ...timesOf(row)]) });
-  await bulkUpdateDevices(tx, engine, {
-    columns: [...TIMES, ...STATE],
-    rows: moving.map((row) => [row.id, ...timesOf(row), row.state, rank(row.state), row.reason, row.since]),
-  });
+  await writeSegments(
+    tx,
+    moved.map(({ id, before, changes }) => ({ deviceId: id, segments: segmentsOf(before, changes), gone: [] })),
+  );
 }
 
 const SEVERITY: Readonly<Record<DeviceState, Severity>> = {
@@ -145,11 +176,38 @@ export function healthDraft(record: DeviceRecord, before: string, claim: ListedC
       reason: claim.reason,
       vendorState: claim.vendorState,
       observedAt: new Date(claim.observedAt),
+      ...(claim.keepsDegraded === undefined ? {} : { keepsDegraded: claim.keepsDegraded }),
     },
     isLifeSign: claim.state === 'ONLINE',
     telemetry: record.telemetry,
     summary: `${record.columns.name} ${WORD[claim.state]} (was ${before}), found by reading the inventory`,
     details: {},
     raw: null,
+  };
+}
+
+/**
+ * What a device is believed to be before anything else was heard of it. Without a claim the belief is of no time at all,
+ * so that any event about it, however old, is news.
+ */
+export function firstStatus(
+  record: DeviceRecord,
+  { startedAt, ...whose }: { readonly startedAt: number; readonly integrationId: string; readonly now: number },
+) {
+  const claim: ListedClaim = record.claim ?? { state: 'UNKNOWN', reason: null, vendorState: null, observedAt: 0 };
+  const since = record.claim === null ? startedAt : claim.observedAt;
+  return {
+    state: claim.state,
+    state_rank: DEVICE_STATES.indexOf(claim.state),
+    state_reason: claim.reason,
+    state_since: since,
+    state_observed_at: claim.observedAt,
+    state_vendor: claim.vendorState,
+    claim_received_at: record.claim === null ? 0 : whose.now,
+    evidence: record.claim === null ? '[]' : JSON.stringify([wordOf(record.claim, whose)]),
+    // From knowing nothing to this is a change, as it is for the fold.
+    flap_changes: claim.state === 'UNKNOWN' ? '[]' : JSON.stringify([since]),
+    last_seen_at: record.lastSeenAt ?? (claim.state === 'ONLINE' ? claim.observedAt : null),
+    telemetry: telemetryText(null, record, startedAt),
   };
 }

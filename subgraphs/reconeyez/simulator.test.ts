@@ -5,7 +5,8 @@ import { composeServices } from '@theguild/federation-composition';
 import { parse } from 'graphql';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { EventDraft } from '../../adapter-kit/model.ts';
-import { type DeviceStatus, reduce } from '../../pipeline/process/reduce.ts';
+import { DEFAULT_POLICY } from '../../pipeline/status/policies.ts';
+import { comparePlaces, type DeviceStatus, fold, unclaimed } from '../../pipeline/status/machine.ts';
 import { createVerifier, signingKey } from '../../pipeline/signatures/verifier.ts';
 import { subgraphSdls, vendors } from '../index.ts';
 import {
@@ -55,12 +56,10 @@ const about = (nativeId: string) => (received: Received) => {
 };
 
 function statusAfter(drafts: readonly EventDraft[]): DeviceStatus {
-  const start: DeviceStatus = { state: 'UNKNOWN', reason: null, since: 0, observedAt: 0, vendorState: null };
-  return drafts.reduce((status, { claim, occurredAt }) => {
-    return claim === null
-      ? status
-      : reduce(status, { ...claim, at: (claim.observedAt ?? occurredAt).getTime() }).status;
-  }, start);
+  const claims = drafts.flatMap(({ claim, occurredAt }, inboxId) =>
+    claim === null ? [] : [{ ...claim, at: (claim.observedAt ?? occurredAt).getTime(), receivedAt: 0, inboxId }],
+  );
+  return fold(unclaimed(0), claims.toSorted(comparePlaces), DEFAULT_POLICY).status;
 }
 
 describe('the simulated tenant', () => {

@@ -1,0 +1,81 @@
+import { sql } from 'kysely';
+import type { Tx } from '../../storage/database.ts';
+import type { DeviceStatus, StateChange } from './machine.ts';
+
+/** One state of a device from instant to instant, by the source's clock; the last one is open. */
+export interface Segment {
+  readonly from: number;
+  readonly to: number | null;
+  readonly state: string;
+  /** With which it began. */
+  readonly reason: string | null;
+  /** It began before what is written now, and may be there: then only its end is news. */
+  readonly isOld: boolean;
+}
+
+export interface SegmentWrite {
+  readonly deviceId: string;
+  /** What follows from the changes: in order, the last one open. */
+  readonly segments: readonly Segment[];
+  /** Beginnings that are not there any more. */
+  readonly gone: readonly number[];
+}
+
+/** Rows of one statement. */
+const ROWS = 100;
+
+/**
+ * The segments of a device from the state that it was in before some changes. Nothing lasts no time: of states that began
+ * at one instant the last one counts.
+ *
+ * @param base null: nothing is known of the time before the first change
+ */
+export function segmentsOf(
+  base: Pick<DeviceStatus, 'state' | 'reason' | 'since'> | null,
+  changes: readonly StateChange[],
+): readonly Segment[] {
+  const begun = [
+    ...(base === null ? [] : [{ from: base.since, state: base.state, reason: base.reason, isOld: true }]),
+    ...changes.map(({ at, after, reason }) => ({ from: at, state: after, reason, isOld: false })),
+  ];
+  const lasting = begun.filter(({ from }, index) => from < (begun[index + 1]?.from ?? Number.MAX_SAFE_INTEGER));
+  return lasting.map((segment, index) => ({ ...segment, to: lasting[index + 1]?.from ?? null }));
+}
+
+/** Writes segments over those that began at the same instants. */
+export async function writeSegments(tx: Tx, writes: readonly SegmentWrite[]): Promise<void> {
+  const gone = writes.flatMap(({ deviceId, gone: each }) => each.map((from) => [deviceId, from] as const));
+  for (let at = 0; at < gone.length; at += ROWS) {
+    const rows = gone.slice(at, at + ROWS).map(([id, from]) => sql`(cast(${id} as text), cast(${from} as bigint))`);
+    await sql`delete from status_segments where (device_id, from_at) in (values ${sql.join(rows)})`.execute(tx);
+  }
+  const all = writes.flatMap(({ deviceId, segments }) => segments.map((segment) => ({ deviceId, ...segment })));
+  const { true: old = [], false: fresh = [] } = Object.groupBy(all, ({ isOld }) => (isOld ? 'true' : 'false'));
+  await upsert(tx, old, ['to_at']);
+  await upsert(tx, fresh, ['to_at', 'state', 'reason']);
+}
+
+async function upsert(
+  tx: Tx,
+  segments: readonly (Segment & { readonly deviceId: string })[],
+  overwritten: readonly ('to_at' | 'state' | 'reason')[],
+): Promise<void> {
+  const set = sql.join(overwritten.map((name) => sql`${sql.ref(name)} = excluded.${sql.ref(name)}`));
+  for (let at = 0; at < segments.length; at += ROWS) {
+    const rows = segments
+      .slice(at, at + ROWS)
+      .map(
+        ({ deviceId, from, to, state, reason }) =>
+          sql`(${deviceId}, cast(${from} as bigint), cast(${to} as bigint), ${state}, cast(${reason} as text))`,
+      );
+    await sql`insert into status_segments (device_id, from_at, to_at, state, reason) values ${sql.join(rows)}
+      on conflict (device_id, from_at) do update set ${set}`.execute(tx);
+  }
+}
+
+/** Closed segments that ended before an instant. @returns how many rows went */
+export async function trimSegments(tx: Tx, before: number, limit: number): Promise<number> {
+  const { numAffectedRows } = await sql`delete from status_segments where (device_id, from_at) in (
+    select device_id, from_at from status_segments where to_at < ${before} order by to_at limit ${limit})`.execute(tx);
+  return Number(numAffectedRows ?? 0n);
+}
