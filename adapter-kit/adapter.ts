@@ -25,6 +25,12 @@ export interface ProbeReport {
   readonly accountName: string | null;
 }
 
+/** Whose inventory a credential shows. */
+export interface VendorAccount {
+  readonly id: string;
+  readonly name: string | null;
+}
+
 /** Where the platform is to deliver. */
 export interface WebhookTarget {
   readonly url: string;
@@ -54,6 +60,14 @@ export interface ListenItem {
 export interface Adapter {
   /** Tries everything the integration needs, one named check at a time. Does not throw for a failed check. */
   probe(signal: AbortSignal): Promise<ProbeReport>;
+
+  /**
+   * The vendor account behind the credential, for platforms that can tell: another one than before means that another
+   * customer's inventory would be read. One call; asked before every listing.
+   *
+   * @returns null when the platform does not say this time
+   */
+  readAccount?(signal: AbortSignal): Promise<VendorAccount | null>;
 
   /** Every site of the account. */
   listSites(signal: AbortSignal): Promise<readonly SiteDraft[]>;

@@ -7,6 +7,7 @@ import type {
   Adapter,
   ListenItem,
   ProbeReport,
+  VendorAccount,
   WebhookRegistration,
   WebhookTarget,
 } from '../../adapter-kit/adapter.ts';
@@ -157,6 +158,8 @@ export class FakePlatform {
     accountId: 'account-1',
     accountName: 'Account One',
   };
+  /** Null: it cannot be asked whose inventory it shows. */
+  account: VendorAccount | null = null;
   /** Null: it has no webhook API. */
   registers: ((target: WebhookTarget) => WebhookRegistration) | null = null;
   /** What `listen` yields; null: it cannot listen. */
@@ -227,6 +230,11 @@ export function fakeVendor(platform: FakePlatform, ingest: Partial<IngestTraits>
         async probe(signal) {
           await platform.called('probe', 1, signal);
           return platform.probeReport;
+        },
+        async readAccount() {
+          const fault = platform.fault('readAccount', 1);
+          if (fault !== null) throw fault;
+          return platform.account;
         },
         async listSites(signal) {
           await platform.called('listSites', 1, signal);

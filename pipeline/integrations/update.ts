@@ -11,6 +11,7 @@ import type { IntegrationServiceDeps } from './deps.ts';
 import { parseCredentialsInput, parseName, parseSettingsInput } from './draft.ts';
 import { readOwnSettings } from './own-settings.ts';
 import type { IntegrationPayload, UpdateIntegrationInput } from './payloads.ts';
+import type { ProbeReport } from '../../adapter-kit/adapter.ts';
 import { probeDraft } from './probe.ts';
 import { parseSettings } from './runtime.ts';
 import { applyTransition } from './state.ts';
@@ -43,11 +44,13 @@ export async function updateIntegration(
   const parsed = parseChange(vendor, input);
   if ('errors' in parsed) return failed(parsed.errors);
   const { change } = parsed;
+  let report: ProbeReport | null = null;
   if (change.credentials !== null || change.settings !== null) {
-    const errors = await tryOut(deps, vendor, before, change);
-    if (errors.length > 0) return failed(errors);
+    const tested = await tryOut(deps, vendor, before, change);
+    if (tested.errors.length > 0) return failed(tested.errors);
+    ({ report } = tested);
   }
-  const after = await store(deps, vendor, before, change);
+  const after = await store(deps, vendor, before, change, report);
   if (after === null) return conflict(before);
   ringForEvents(deps.db, after);
   const isReachableAgain = change.credentials !== null || change.settings !== null || change.enabled === true;
@@ -88,19 +91,18 @@ async function tryOut(
   vendor: Vendor,
   row: IntegrationRow,
   change: Change,
-): Promise<UserError[]> {
+): Promise<{ readonly errors: UserError[]; readonly report: ProbeReport | null }> {
   try {
-    const { errors } = await probeDraft(runtime, clock, {
+    return await probeDraft(runtime, clock, {
       integrationId: row.id,
       vendor,
       baseUrl: row.base_url === null ? null : new URL(row.base_url),
       credentials: change.credentials ?? (await readCredentials(db.read, vault, row.id)),
       settings: change.settings?.settings ?? parseSettings(vendor, row.settings),
     });
-    return errors;
   } catch (error) {
     // What is stored cannot be read: new credentials and settings together mend it.
-    return [platformUserError(error)];
+    return { errors: [platformUserError(error)], report: null };
   }
 }
 
@@ -110,6 +112,7 @@ async function store(
   vendor: Vendor,
   before: IntegrationRow,
   { name, credentials, settings, enabled }: Change,
+  report: ProbeReport | null,
 ): Promise<IntegrationRow | null> {
   const { db, vault, clock } = deps;
   const now = clock.now();
@@ -121,6 +124,10 @@ async function store(
         version: before.version + 1,
         updated_at: now,
         ...(name === null ? {} : { name }),
+        // Whoever gives credentials says whose inventory is wanted: another account than before is meant then.
+        ...(report === null || report.accountId === null
+          ? {}
+          : { account_id: report.accountId, account_name: report.accountName }),
         ...(settings === null
           ? {}
           : {

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import type { Vendor } from '../../adapter-kit/define-vendor.ts';
+import type { EventDraft } from '../../adapter-kit/model.ts';
 import { EVIDENCE_SOURCES } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import { postpone, settleDead, settleDone, stillPending } from '../../storage/inbox.ts';
@@ -8,6 +9,7 @@ import { StorageError } from '../../storage/storage-error.ts';
 import { countUnknownCodes, type UnknownCode } from '../../storage/unknown-codes.ts';
 import type { ClockSample, SourceClocks } from './source-clock.ts';
 import { applyPushedInventory } from '../sync/pushed-inventory.ts';
+import type { MissingIds } from './missing-ids.ts';
 import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
 import { type EventItem, type EventOutcome, type EventWriter, lockIntegration, ringForEvents } from './event-writer.ts';
 
@@ -20,6 +22,7 @@ export interface BatchDeps {
   readonly db: Database;
   readonly writer: EventWriter;
   readonly clocks: SourceClocks;
+  readonly missingIds: MissingIds;
   readonly vendors: ReadonlyMap<string, Vendor>;
   readonly logger: Logger;
   /** Milliseconds since the epoch. */
@@ -153,6 +156,7 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
   await settleDone(tx, done, now);
   await noteArrival(tx, integration, work);
   await deps.clocks.note(tx, integration, work.flatMap(clockSampleOf), now);
+  await deps.missingIds.note(tx, integration, work.flatMap(pushedDraftsOf), now);
   return added;
 }
 
@@ -188,6 +192,11 @@ function clockSampleOf({ row, decoded }: Work): readonly ClockSample[] {
   if (decoded.kind !== 'EVENTS' || row.stage !== null) return [];
   const occurredAt = decoded.drafts.map((draft) => draft.occurredAt.getTime());
   return [{ receivedAt: row.received_at, sentAt: decoded.sentAt, occurredAt }];
+}
+
+/** Ids are the vendor's to give in what it sends; what is polled or replayed tells nothing new of them. */
+function pushedDraftsOf({ row, decoded }: Work): readonly EventDraft[] {
+  return decoded.kind === 'EVENTS' && row.source === 'WEBHOOK' && row.stage === null ? decoded.drafts : [];
 }
 
 /** The platform was heard, whatever it said. */

@@ -3,6 +3,7 @@ import type { Vendor } from '../../adapter-kit/define-vendor.ts';
 import type { Database } from '../../storage/database.ts';
 import { findIntegrationsWithWork, readDue } from '../../storage/inbox.ts';
 import { type EventWriter, createEventWriter } from './event-writer.ts';
+import { createMissingIds } from './missing-ids.ts';
 import { processBatch } from './process-batch.ts';
 import { createSourceClocks } from './source-clock.ts';
 
@@ -60,6 +61,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
     now,
     writer,
     clocks: createSourceClocks(writer),
+    missingIds: createMissingIds(writer, logger),
     vendors: new Map(deps.vendors.map((vendor) => [vendor.slug, vendor])),
     ...(deps.onDevicesAdded === undefined ? {} : { onDevicesAdded: deps.onDevicesAdded }),
   };

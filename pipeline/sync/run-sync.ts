@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { VendorAccount } from '../../adapter-kit/adapter.ts';
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
 import type { SyncState } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
@@ -9,6 +10,7 @@ import { applyTransition } from '../integrations/state.ts';
 import { platformUserError, userError } from '../integrations/user-errors.ts';
 import { type EventWriter, ringForEvents } from '../process/event-writer.ts';
 import { applyChunk, type ChunkContext } from './apply-chunk.ts';
+import { AccountChangedError, checkAccount, noteAccount, tellAccountChanged } from './check-account.ts';
 import type { DeviceRecord } from './device-record.ts';
 import { BASELINE_CHUNK_DEVICES, CHUNK_DEVICES, type Reading, readInventory } from './read-inventory.ts';
 import { applyAbsences } from './removals.ts';
@@ -58,6 +60,7 @@ export async function runSync(
   const { baseline, usual } = deps.chunks ?? { baseline: BASELINE_CHUNK_DEVICES, usual: CHUNK_DEVICES };
   const chunkDevices = isBaseline ? baseline : usual;
   let progress = NOTHING;
+  let newAccount: VendorAccount | null = null;
 
   const owned = <T>(job: (tx: Tx) => Promise<T>): Promise<T> =>
     db.write(async (tx) => {
@@ -68,6 +71,7 @@ export async function runSync(
   async function read(): Promise<{ readonly reading: Reading; readonly integration: IntegrationRow | null }> {
     try {
       return await deps.runtime.use(run.integration_id, async ({ adapter, integration }) => {
+        newAccount = await checkAccount(adapter, integration, signal);
         const listing = { integrationId: integration.id, vendor: integration.vendor, startedAt };
         const reading = await readInventory(adapter, listing, signal, chunkDevices, async (records, listed) => {
           progress = await writeChunk(chunkContext(integration), records, listed);
@@ -75,7 +79,7 @@ export async function runSync(
         return { reading, integration };
       });
     } catch (error) {
-      // The adapter could not even be opened.
+      // The adapter could not even be opened, or somebody else's inventory would be read.
       if (!(error instanceof AdapterError)) throw error;
       return { reading: { ...EMPTY, errors: [platformUserError(error)], failure: error }, integration: null };
     }
@@ -122,6 +126,11 @@ export async function runSync(
       'POLL',
       finishedAt,
     );
+    if (transition !== null) {
+      if (newAccount !== null) await noteAccount(tx, run.integration_id, newAccount);
+      if (problem instanceof AccountChangedError)
+        await tellAccountChanged(tx, deps.events, transition.after, problem, finishedAt);
+    }
     const end = { state: verdict.state, progress, errors: verdict.errors, finishedAt };
     return { row: await finishRun(tx, run, end), moved: transition };
   });

@@ -63,6 +63,20 @@ export const SYSTEM_TYPES: readonly EventType[] = [
   }),
   found('system.clock_corrected', 'SYSTEM', 'NOTICE', "The source's clock is right again."),
   found(
+    'system.account_changed',
+    'SYSTEM',
+    'CRITICAL',
+    'The credentials show another vendor account than the one that was connected; nothing is read until new ones are given.',
+    { example: { detail: { accountId: 'account-2', previousAccountId: 'account-1' } } },
+  ),
+  found(
+    'system.event_ids_missing',
+    'SYSTEM',
+    'NOTICE',
+    'The platform delivers events without ids; repetitions are known by what they say. Told once a day.',
+    { example: { detail: { events: 3, of: 3 } } },
+  ),
+  found(
     'system.custom_event_failed',
     'SYSTEM',
     'WARNING',

@@ -54,6 +54,13 @@ export function createVendorCloudAdapter(options: AdapterOptions<VendorCloudSett
       return probe({ baseUrl, accountId: configured, unknownEvents, open }, signal);
     },
 
+    async readAccount(signal) {
+      // An account that stands in the settings is asked for by its id: it cannot become another one.
+      if (dialect.settings.accountId !== undefined) return null;
+      const { accountId: id, name } = await open().client.account(signal);
+      return { id, name };
+    },
+
     async listSites(signal): Promise<readonly SiteDraft[]> {
       const account = await accountId(signal);
       const { sites } = await listAllSites(open().client, signal);
