@@ -20,6 +20,7 @@ import {
 import { createArgsLoader, createValueLoader } from '../batch-loaders.ts';
 import type { Listing } from '../listing.ts';
 import { type Availability, availabilityOf } from './availability/availability.ts';
+import { createBucketBounds } from './availability/buckets.ts';
 import { type Timeline, timelineOf } from './availability/timeline.ts';
 import { parseWindow, type TimeWindow } from './availability/window.ts';
 
@@ -76,6 +77,7 @@ export function createHistoryLoaders(
     const found = await countSegments(db, devices, span);
     return new Map(devices.map(({ id }) => [id, found.get(id) ?? 0]));
   });
+  const boundsOf = createBucketBounds();
   const timezones = createValueLoader((ids) => readTimezones(db, ids), 'UTC');
   const timelines = createDeviceLoader(async (devices, span: Span) => {
     const inputs = await readAvailabilityInputs(db, devices, span);
@@ -94,7 +96,7 @@ export function createHistoryLoaders(
     async deviceAvailability(device, window) {
       const span = parseWindow(window, now);
       const [timeline, zone] = await Promise.all([timelines.load(device, span), timezoneOf(device.site_id)]);
-      return availabilityOf([timeline], inSeconds(span), zone);
+      return availabilityOf([timeline], inSeconds(span), zone, boundsOf);
     },
 
     async siteAvailability(siteId, window) {
@@ -118,7 +120,7 @@ export function createHistoryLoaders(
         if (devices.length < SITE_DEVICES_PER_READ) break;
         after = last.id;
       }
-      return availabilityOf(all, inSeconds(span), await timezones.load(siteId));
+      return availabilityOf(all, inSeconds(span), await timezones.load(siteId), boundsOf);
     },
   };
 }

@@ -1,6 +1,6 @@
 import type { DeviceState } from '../../../schema/words.ts';
 import type { Span } from '../../../storage/status-segments.ts';
-import { bucketBounds } from './buckets.ts';
+import { type BoundsOf, bucketBounds } from './buckets.ts';
 import type { Kind, Timeline } from './timeline.ts';
 
 // Availability that says what it does not know. DEGRADED counts as up: the device is reachable. Nothing here reads a
@@ -73,7 +73,12 @@ function countIncidents(timeline: Timeline): number {
  * @param window whole seconds, not empty
  * @param zone IANA, for buckets
  */
-export function availabilityOf(timelines: readonly Timeline[], window: Span, zone: string): Availability {
+export function availabilityOf(
+  timelines: readonly Timeline[],
+  window: Span,
+  zone: string,
+  boundsOf: BoundsOf = bucketBounds,
+): Availability {
   const sums = new Map<Kind, number>();
   let incidents = 0;
   for (const timeline of timelines) {
@@ -100,7 +105,7 @@ export function availabilityOf(timelines: readonly Timeline[], window: Span, zon
     coveragePercent: 100 * (1 - unknown / (length * count)),
     calculation:
       sum('SOURCE_OUTAGE') > 0 ? 'PARTIAL_SOURCE_OUTAGE' : sum('NO_HISTORY') > 0 ? 'PARTIAL_NO_HISTORY' : 'COMPLETE',
-    buckets: ({ size }) => bucketsOf(timelines, bucketBounds(window, size, zone)),
+    buckets: ({ size }) => bucketsOf(timelines, boundsOf(window, size, zone)),
   };
 }
 

@@ -68,6 +68,19 @@ export function bucketBounds(window: Span, sizeMs: number, zone: string): readon
   return [...sorted, window.to];
 }
 
+export type BoundsOf = typeof bucketBounds;
+
+/** The same, made once for all who ask for the same: zones cost a look at the calendar for each bound. */
+export function createBucketBounds(): BoundsOf {
+  const known = new Map<string, readonly number[]>();
+  return (window, sizeMs, zone) => {
+    const key = JSON.stringify([window.from, window.to, sizeMs, zone]);
+    const bounds = known.get(key) ?? bucketBounds(window, sizeMs, zone);
+    known.set(key, bounds);
+    return bounds;
+  };
+}
+
 function boundsOfDay(day: number, start: number, size: number, zone: string): readonly number[] {
   if (size > HOUR) return Array.from({ length: DAY / size }, (_, index) => startOf(day, index * size, zone));
   const end = startOf(day + 1, 0, zone);

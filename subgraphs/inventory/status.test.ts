@@ -1,0 +1,388 @@
+import { expect, it } from 'vitest';
+import { createCursorCodec } from '../../storage/cursor.ts';
+import {
+  countStatements,
+  deviceRow,
+  insertFixture,
+  integrationRow,
+  orgRow,
+  siteRow,
+} from '../../storage/fixtures/directory-rows.ts';
+import type { DeviceRow } from '../../storage/rows.ts';
+import { eachEngine } from '../../storage/testing.ts';
+import { ask, principal } from '../fixtures/ask.ts';
+import { acme } from '../fixtures/world.ts';
+import { createInventorySubgraph } from './index.ts';
+
+const cursors = createCursorCodec(new Uint8Array(32));
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+/** 2026-10-31T12:00:00Z: the clocks of Berlin went back six days before. */
+const NOW = Date.UTC(2026, 9, 31, 12);
+const iso = (at: number) => new Date(at).toISOString();
+const sync = {
+  syncIntegration: async () => {
+    throw new RangeError('not asked for in this test');
+  },
+};
+
+const admin = principal({ orgIds: ['org_a'] });
+const atSite = principal({ orgIds: ['org_a'], siteIds: ['site_1'] });
+const integration = integrationRow('int_a', 'org_a');
+const sites = [siteRow('site_1', 'org_a', { timezone: 'Europe/Berlin' }), siteRow('site_2', 'org_a')];
+
+type Segment = readonly [from: number, to: number | null, state: string];
+
+eachEngine('status and its history', (openDb) => {
+  async function open(
+    devices: readonly DeviceRow[],
+    segments: Readonly<Record<string, readonly Segment[]>> = {},
+    outages: readonly (readonly [integration: string, from: number, to: number | null])[] = [],
+  ) {
+    const opened = await openDb();
+    await insertFixture(opened, { orgs: [orgRow('org_a')], sites, integrations: [integration], devices });
+    await opened.write(async (tx) => {
+      for (const [native, list] of Object.entries(segments)) {
+        for (const [from_at, to_at, state] of list) {
+          const device_id = device(native).id;
+          await tx
+            .insertInto('status_segments')
+            .values({ device_id, from_at, to_at, state, reason: 'POWER' })
+            .execute();
+        }
+      }
+      for (const [integration_id, from_at, to_at] of outages) {
+        await tx.insertInto('source_outages').values({ integration_id, from_at, to_at, cause: 'TEST' }).execute();
+      }
+    });
+    const { db, take } = countStatements(opened);
+    const subgraph = createInventorySubgraph({ db, cursors, sync, now: () => NOW }, [acme]);
+    const plan = (id: string, from_at: number, to_at: number, target: { site_id?: string; device_id?: string } = {}) =>
+      opened.write((tx) =>
+        tx
+          .insertInto('maintenance_windows')
+          .values({
+            id,
+            org_id: 'org_a',
+            site_id: null,
+            device_id: null,
+            from_at,
+            to_at,
+            reason: 'work',
+            created_by: 'tester',
+            created_at: from_at,
+            ...target,
+          })
+          .execute(),
+      );
+    return { db: opened, take, subgraph, plan };
+  }
+
+  function device(native: string, over: Partial<DeviceRow> = {}): DeviceRow {
+    const seen = { first_seen_at: NOW - 365 * DAY, state_since: NOW - 365 * DAY, state: 'ONLINE' };
+    return deviceRow(integration, native, { site_id: 'site_1', ...seen, ...over });
+  }
+
+  const statusOf = async (subgraph: Parameters<typeof ask>[0], id: string, who = admin) => {
+    const query = `query ($id: ID!) { device(id: $id) { status { state flapping pendingState pendingUntil suppressedBy { id name } maintenance { id }
+      evidence { source integration { id } state reason observedAt receivedAt agrees } } } }`;
+    const { data, errors } = await ask(subgraph, who, query, { id });
+    expect(errors).toEqual([]);
+    return data.device.status;
+  };
+
+  it('says what is pending, what flaps, what explains it, and who said so', async () => {
+    const recorder = device('recorder', { site_id: 'site_2', state: 'OFFLINE' });
+    const evidence = [
+      {
+        source: 'WEBHOOK',
+        integrationId: 'int_a',
+        state: 'OFFLINE',
+        reason: 'NETWORK',
+        observedAt: NOW - 2,
+        receivedAt: NOW - 1,
+      },
+      {
+        source: 'POLL',
+        integrationId: 'int_a',
+        state: 'ONLINE',
+        reason: null,
+        observedAt: NOW - 4,
+        receivedAt: NOW - 3,
+      },
+      {
+        source: 'A_LATER_WORD',
+        integrationId: null,
+        state: 'SLEEPING',
+        reason: 'TIRED',
+        observedAt: NOW - 6,
+        receivedAt: NOW - 5,
+      },
+    ];
+    const camera = device('camera', {
+      state: 'OFFLINE',
+      flapping: 1,
+      pending_state: 'OFFLINE',
+      pending_until: NOW + 5_000,
+      suppressed_by: recorder.id,
+      maintenance_id: 'mw_1',
+      evidence: JSON.stringify(evidence),
+    });
+    const plain = device('plain');
+    const { subgraph } = await open([recorder, camera, plain]);
+    expect(await statusOf(subgraph, camera.id)).toEqual({
+      state: 'OFFLINE',
+      flapping: true,
+      pendingState: 'OFFLINE',
+      pendingUntil: iso(NOW + 5_000),
+      suppressedBy: { id: recorder.id, name: recorder.name },
+      maintenance: { id: 'mw_1' },
+      evidence: [
+        {
+          source: 'WEBHOOK',
+          integration: { id: 'int_a' },
+          state: 'OFFLINE',
+          reason: 'NETWORK',
+          observedAt: iso(NOW - 2),
+          receivedAt: iso(NOW - 1),
+          agrees: true,
+        },
+        {
+          source: 'POLL',
+          integration: { id: 'int_a' },
+          state: 'ONLINE',
+          reason: null,
+          observedAt: iso(NOW - 4),
+          receivedAt: iso(NOW - 3),
+          agrees: false,
+        },
+        {
+          source: 'WEBHOOK',
+          integration: null,
+          state: 'UNKNOWN',
+          reason: null,
+          observedAt: iso(NOW - 6),
+          receivedAt: iso(NOW - 5),
+          agrees: false,
+        },
+      ],
+    });
+    // The recorder is at a site that this principal does not see.
+    expect(await statusOf(subgraph, camera.id, atSite)).toMatchObject({ suppressedBy: null, state: 'OFFLINE' });
+    expect(await statusOf(subgraph, plain.id)).toEqual({
+      state: 'ONLINE',
+      flapping: false,
+      pendingState: null,
+      pendingUntil: null,
+      suppressedBy: null,
+      maintenance: null,
+      evidence: [],
+    });
+  });
+
+  it('finds what flaps and what is in planned work', async () => {
+    const devices = [device('a', { flapping: 1 }), device('b', { maintenance_id: 'mw_1' }), device('c')];
+    const { subgraph } = await open(devices);
+    const query = `{ flapping: devices(filter: { flapping: true }) { nodes { name } } planned: devices(filter: { inMaintenance: true }) { nodes { name } }
+      calm: devices(filter: { flapping: false, inMaintenance: false }) { nodes { name } }
+      org: _entities(representations: [{ __typename: "Org", id: "org_a" }]) { ... on Org { health { total online flapping inMaintenance suppressed asOf } } } }`;
+    const { data } = await ask(subgraph, admin, query);
+    const names = ({ nodes }: { nodes: readonly { name: string }[] }) => nodes.map(({ name }) => name);
+    expect(names(data.flapping)).toEqual([devices[0]?.name]);
+    expect(names(data.planned)).toEqual([devices[1]?.name]);
+    expect(names(data.calm)).toEqual([devices[2]?.name]);
+    expect(data.org[0].health).toEqual({
+      total: 3,
+      online: 3,
+      flapping: 1,
+      inMaintenance: 1,
+      suppressed: 0,
+      asOf: iso(NOW),
+    });
+  });
+
+  it('tells its history, newest first and page by page, with the planned work in it', async () => {
+    const segments: readonly Segment[] = [
+      [NOW - 10 * DAY, NOW - 3 * DAY, 'ONLINE'],
+      [NOW - 3 * DAY, NOW - 2 * DAY, 'OFFLINE'],
+      [NOW - 2 * DAY, NOW - DAY, 'DEGRADED'],
+      [NOW - DAY, null, 'ONLINE'],
+    ];
+    const { subgraph, plan } = await open([device('a'), device('b')], {
+      a: segments,
+      b: [[NOW - 20 * DAY, null, 'OFFLINE']],
+    });
+    await plan('mw_1', NOW - 2.5 * DAY, NOW - 2 * DAY, { site_id: 'site_1' });
+    await plan('mw_2', NOW - 2 * DAY, NOW, { device_id: device('b').id });
+    const query = `query ($id: ID!, $first: Int, $after: String) { device(id: $id) { statusHistory(window: { last: "P5D" }, first: $first, after: $after) {
+      totalCount nodes { state from to maintenance reason } pageInfo { hasNextPage hasPreviousPage endCursor } } } }`;
+    const { id } = device('a');
+    const first = (await ask(subgraph, admin, query, { id, first: 3 })).data.device.statusHistory;
+    expect(first).toMatchObject({
+      totalCount: 4,
+      nodes: [
+        { state: 'ONLINE', from: iso(NOW - DAY), to: null, maintenance: false, reason: 'POWER' },
+        { state: 'DEGRADED', from: iso(NOW - 2 * DAY), to: iso(NOW - DAY), maintenance: false },
+        { state: 'OFFLINE', from: iso(NOW - 3 * DAY), to: iso(NOW - 2 * DAY), maintenance: true },
+      ],
+      pageInfo: { hasNextPage: true, hasPreviousPage: false },
+    });
+    const after = first.pageInfo.endCursor;
+    const second = (await ask(subgraph, admin, query, { id, first: 3, after })).data.device.statusHistory;
+    expect(second).toMatchObject({
+      nodes: [{ state: 'ONLINE', from: iso(NOW - 10 * DAY), to: iso(NOW - 3 * DAY) }],
+      pageInfo: { hasNextPage: false, hasPreviousPage: true },
+    });
+    const other = await ask(subgraph, admin, query, { id: device('b').id, first: 3, after });
+    expect(other.errors[0]?.code).toBe('BAD_CURSOR');
+  });
+
+  it('is all that is known where no history was kept', async () => {
+    const { subgraph } = await open([
+      device('a', { state: 'OFFLINE', state_since: NOW - DAY, first_seen_at: NOW - 9 * DAY }),
+    ]);
+    const query = `query ($id: ID!) { device(id: $id) {
+      statusHistory(window: { last: "P5D" }) { totalCount nodes { state from to } }
+      before: statusHistory(window: { from: "2026-10-01T00:00:00Z", to: "2026-10-02T00:00:00Z" }) { totalCount nodes { state } }
+      availability(window: { last: "P5D" }) { downtimeSeconds unknownSeconds calculation } } }`;
+    expect((await ask(subgraph, admin, query, { id: device('a').id })).data.device).toEqual({
+      statusHistory: { totalCount: 1, nodes: [{ state: 'OFFLINE', from: iso(NOW - DAY), to: null }] },
+      before: { totalCount: 0, nodes: [] },
+      availability: { downtimeSeconds: 86_400, unknownSeconds: 4 * 86_400, calculation: 'PARTIAL_NO_HISTORY' },
+    });
+  });
+
+  const AVAILABILITY = `percent uptimeSeconds downtimeSeconds unknownSeconds maintenanceSeconds incidents mtbfSeconds mttrSeconds coveragePercent calculation`;
+
+  it('is judged by what is provable: planned work and what nobody could hear are left out', async () => {
+    const segments: readonly Segment[] = [
+      [NOW - 30 * DAY, NOW - 4 * HOUR, 'ONLINE'],
+      [NOW - 4 * HOUR, NOW - 2 * HOUR, 'OFFLINE'],
+      [NOW - 2 * HOUR, null, 'DEGRADED'],
+    ];
+    const outages = [
+      ['int_a', NOW - 10 * HOUR, NOW - 9 * HOUR],
+      ['', NOW - HOUR / 2, null],
+      ['int_other', NOW - 8 * HOUR, NOW],
+    ] as const;
+    const { subgraph, plan } = await open([device('a')], { a: segments }, outages);
+    await plan('mw_1', NOW - 3 * HOUR, NOW - HOUR);
+    await plan('mw_2', NOW - 20 * HOUR, NOW - HOUR, { site_id: 'site_2' });
+    const query = `query ($id: ID!) { device(id: $id) { availability(window: { last: "PT10H" }) { ${AVAILABILITY} buckets(size: "PT1H") { from to percent worstState } } } }`;
+    const { availability } = (await ask(subgraph, admin, query, { id: device('a').id })).data.device;
+    expect(availability).toMatchObject({
+      uptimeSeconds: 5.5 * 3_600,
+      downtimeSeconds: 3_600,
+      unknownSeconds: 1.5 * 3_600,
+      maintenanceSeconds: 2 * 3_600,
+      incidents: 1,
+      mtbfSeconds: 5.5 * 3_600,
+      mttrSeconds: 3_600,
+      coveragePercent: 85,
+      calculation: 'PARTIAL_SOURCE_OUTAGE',
+    });
+    expect(availability.percent).toBeCloseTo((100 * 5.5) / 6.5, 10);
+    expect(availability.buckets).toHaveLength(10);
+    expect(availability.buckets.map(({ percent }: { percent: number | null }) => percent)).toEqual([
+      null,
+      100,
+      100,
+      100,
+      100,
+      100,
+      0,
+      null,
+      null,
+      100,
+    ]);
+    expect(availability.buckets[9]).toEqual({
+      from: iso(NOW - HOUR),
+      to: iso(NOW),
+      percent: 100,
+      worstState: 'DEGRADED',
+    });
+  });
+
+  it('of a site is the mean of its devices, in days of its zone', async () => {
+    const devices = [
+      device('a'),
+      device('b'),
+      device('gone', { removed_at: NOW }),
+      device('far', { site_id: 'site_2' }),
+    ];
+    const online: readonly Segment[] = [[NOW - 60 * DAY, null, 'ONLINE']];
+    const b: readonly Segment[] = [
+      [NOW - 60 * DAY, NOW - DAY, 'ONLINE'],
+      [NOW - DAY, null, 'OFFLINE'],
+    ];
+    const { subgraph } = await open(devices, { a: online, b, far: [[NOW - 60 * DAY, null, 'OFFLINE']] });
+    const query = `query ($id: ID!) { _entities(representations: [{ __typename: "Site", id: $id }]) { ... on Site {
+      availability(window: { last: "P10D" }) { ${AVAILABILITY} buckets(size: "P1D") { from to percent worstState } } } } }`;
+    const site = async (who: typeof admin, id = 'site_1') =>
+      (await ask(subgraph, who, query, { id })).data._entities[0].availability;
+    const answer = await site(admin);
+    expect(answer).toMatchObject({
+      percent: 95,
+      uptimeSeconds: 9.5 * 86_400,
+      downtimeSeconds: 86_400 / 2,
+      unknownSeconds: 0,
+      incidents: 1,
+      calculation: 'COMPLETE',
+    });
+    const hours = answer.buckets.map(
+      ({ from, to }: { from: string; to: string }) => (Date.parse(to) - Date.parse(from)) / HOUR,
+    );
+    expect(hours).toEqual([10, 24, 24, 24, 25, 24, 24, 24, 24, 24, 13]);
+    expect(answer.buckets.at(-1)).toMatchObject({ percent: 50, worstState: 'OFFLINE' });
+    expect(answer.buckets[4]).toMatchObject({ from: '2026-10-24T22:00:00.000Z', percent: 100, worstState: 'ONLINE' });
+    expect(await site(atSite)).toEqual(answer);
+    expect(await site(atSite, 'site_2')).toBeNull();
+    expect(await site(principal({ orgIds: ['org_b'] }))).toBeNull();
+  });
+
+  it('of a whole page costs a few statements, however many devices and buckets', async () => {
+    const natives = Array.from({ length: 120 }, (_, index) => `n${index}`);
+    const segments = Object.fromEntries(
+      natives.slice(1).map((native) => [
+        native,
+        [
+          [NOW - 60 * DAY, NOW - DAY, 'ONLINE'],
+          [NOW - DAY, null, 'OFFLINE'],
+        ] as const,
+      ]),
+    );
+    const { subgraph, take, plan } = await open(
+      natives.map((native) => device(native)),
+      segments,
+    );
+    await plan('mw_1', NOW - 3 * HOUR, NOW - HOUR);
+    const query = `{ _entities(representations: [{ __typename: "Site", id: "site_1" }]) { ... on Site { devices(first: 200) { nodes {
+      availability(window: { last: "P30D" }) { percent incidents buckets(size: "PT6H") { percent worstState } }
+      statusHistory(window: { last: "P30D" }, first: 5) { nodes { state maintenance } } } } } } }`;
+    take();
+    const { data, errors } = await ask(subgraph, admin, query);
+    // The page and its stamp; then segments, windows, outages, who has none, zones; and pages of history, who has none, windows.
+    expect(take()).toBeLessThanOrEqual(10);
+    expect(errors).toEqual([]);
+    const { nodes } = data._entities[0].devices;
+    expect(nodes).toHaveLength(120);
+    expect(
+      new Set(nodes.map((node: { availability: { buckets: unknown[] } }) => node.availability.buckets.length)),
+    ).toEqual(new Set([121]));
+  });
+
+  it('refuses windows and sizes that cannot be', async () => {
+    const { subgraph } = await open([device('a')]);
+    const code = async (field: string) =>
+      (await ask(subgraph, admin, `{ device(id: "${device('a').id}") { ${field} } }`)).errors[0]?.code;
+    expect(await code('availability(window: {}) { percent }')).toBe('BAD_USER_INPUT');
+    expect(await code('availability(window: { last: "P401D" }) { percent }')).toBe('BAD_USER_INPUT');
+    expect(await code('availability(window: { last: "P10D" }) { buckets(size: "PT7H") { percent } }')).toBe(
+      'BAD_USER_INPUT',
+    );
+    expect(await code('availability(window: { last: "P10D" }) { buckets(size: "PT1M") { percent } }')).toBe(
+      'BAD_USER_INPUT',
+    );
+    expect(await code('statusHistory(window: { last: "P1D" }, first: 501) { totalCount }')).toBe('PAGE_TOO_LARGE');
+  });
+});
