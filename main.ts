@@ -27,7 +27,11 @@ import { createProcessor } from './pipeline/process/processor.ts';
 import { createRetention } from './pipeline/process/retention.ts';
 import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
 import { createMaintenance } from './pipeline/status/maintenance.ts';
+import { createAliveJob } from './pipeline/status/outages.ts';
+import { createRhythms } from './pipeline/status/rhythms.ts';
 import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
+import { createRootCauseJob } from './pipeline/status/root-cause-job.ts';
+import { createSilenceJob } from './pipeline/status/silence.ts';
 import { createSimulation } from './pipeline/simulation/simulate.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
@@ -99,8 +103,11 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now });
   parts.defer(() => runtime.close());
 
+  const rhythms = createRhythms({ db, vendors, clock, logger });
+  parts.defer(() => rhythms.stop());
   const events: EventWriter = createEventWriter({
     db,
+    silence: rhythms,
     follow: enqueueCustomEvents,
     onTransitions: createRootCauseHook(() => events),
   });
@@ -176,6 +183,10 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const maintenance = createMaintenance({ db, now });
   const statusJobs: readonly StatusJob[] = [
     maintenance.job,
+    // Before silence is judged: nobody was silent while we were away.
+    createAliveJob({ db }),
+    createSilenceJob({ db, writer: () => events }),
+    createRootCauseJob({ db, writer: () => events }),
     { name: 'health counts', run: () => foldHealthDeltas(db) },
   ];
   const keeper = createStatusKeeper({ jobs: statusJobs, leases, clock, logger, owner: newId('keeper') });
@@ -232,6 +243,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const { url, port } = await gateway.listen();
   if (config.publicUrl === null) publicUrl.port = String(port);
   await tail.start();
+  await rhythms.start();
   processor.start();
   workers.start();
   customEvents.start();

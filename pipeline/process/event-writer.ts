@@ -81,6 +81,17 @@ export interface EventWriter {
 
 /** What we find by asking, by waiting or by being told by an operator is no word of the platform's own. */
 const OUR_OWN: ReadonlySet<EvidenceSource> = new Set(['POLL', 'SILENCE', 'OPERATOR']);
+
+/** How many the platform told by itself, and how many about devices were found by asking it. */
+function waysOf(fresh: readonly Fresh[]): { readonly pushed: number; readonly asked: number } {
+  return {
+    pushed: fresh.filter(({ item }) => !OUR_OWN.has(item.origin)).length,
+    asked: fresh.filter(
+      ({ item, device }) => item.origin === 'POLL' && device !== null && item.draft.family !== 'SYSTEM',
+    ).length,
+  };
+}
+
 /** Tells everybody who waits for the log; call it after the commit. */
 export function ringForEvents(db: Database, integration: Pick<IntegrationRow, 'id' | 'org_id'>): void {
   db.doorbell.ring('log');
@@ -134,7 +145,8 @@ export function createEventWriter(deps: EventWriterDeps): EventWriter {
     batch.finish();
     const late = [...written.values()].filter(({ isLate }) => isLate).length;
     if (fresh.size > 0 || duplicates > 0) {
-      await addToCounters(tx, integration.id, lastReceivedAt, { events: fresh.size, duplicates, late });
+      const counts = { events: fresh.size, duplicates, late, ...waysOf([...fresh.values()]) };
+      await addToCounters(tx, integration.id, lastReceivedAt, counts);
     }
     if (fresh.size > 0) {
       await states.flush(tx, db.engine);

@@ -3,6 +3,7 @@ import type { EventDraft } from '../../adapter-kit/model.ts';
 import { readPolicies } from '../status/policies.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import { joinMaintenance } from '../../storage/device-maintenance.ts';
+import { addToCounters } from '../../storage/integration-counters.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { zoneId } from '../../storage/ids.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
@@ -148,6 +149,8 @@ export async function applyChunk(
         .filter(({ device }) => device.siteId !== null)
         .map(({ entry, device }) => inventoryDraft(entry.kind, device.record.columns, entry.fields, now));
   const written = await context.events.writeEvents(tx, integration, [...told, ...drafts], 'POLL', now);
+  const unlogged = refreshes.filter((refresh) => refresh.changes.length > 0).length;
+  await countMissed(tx, context, drafts.length + unlogged, written.changed);
   const hasChanged = changes.length > 0 || refreshes.length > 0 || written.written > 0;
   if (hasChanged) await bumpOrgRevision(tx, integration.org_id, now);
 
@@ -158,6 +161,17 @@ export async function applyChunk(
     unmapped,
     hasChanged,
   };
+}
+
+/** What a listing finds of a platform that should have told it is what push missed. */
+async function countMissed(
+  tx: Tx,
+  { integration, now }: ChunkContext,
+  polled: number,
+  repaired: number,
+): Promise<void> {
+  if (polled === 0 || integration.ingest_mode === 'POLL_ONLY') return;
+  await addToCounters(tx, integration.id, now, { polled, repaired });
 }
 
 function change(kind: Change['kind'], device: WrittenDevice, fields: readonly FieldChange[]): Change {
