@@ -7,8 +7,8 @@ import { vendors } from '../subgraphs/index.ts';
 
 const ROOT = new URL('../', import.meta.url).pathname;
 const PREFIXES = [...new Set(EVENT_TYPES.map(({ name }) => name.slice(0, name.indexOf('.'))))].join('|');
-/** A dotted name of ours, said in full. */
-const NAME = new RegExp(`'((?:${PREFIXES})\\.[a-z_]+(?:\\.[a-z_]+)*)'`, 'g');
+/** A dotted name of ours, said in full; or of no prefix that we know, where a type is said. */
+const NAME = new RegExp(`'((?:${PREFIXES})\\.[a-z_]+(?:\\.[a-z_]+)*)'|\\btype: '([a-z_]+\\.[a-z_.]+)'`, 'g');
 
 /** Looks like a type and is the error code of a platform. */
 const NOT_TYPES: ReadonlySet<string> = new Set(['system.not_found']);
@@ -23,7 +23,7 @@ describe('the catalogue of event types', () => {
   it('has every type that the code names', () => {
     const missing = files.flatMap((file) =>
       [...readFileSync(ROOT + file, 'utf8').matchAll(NAME)]
-        .map(([, name = '']) => name)
+        .map(([, known, other]) => known ?? other ?? '')
         .filter((name) => findEventType(name) === null && !NOT_TYPES.has(name))
         .map((name) => `${file}: ${name}`),
     );

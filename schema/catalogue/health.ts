@@ -31,6 +31,23 @@ export const HEALTH_TYPES: readonly EventType[] = [
   eventType('health.battery_shutdown', 'HEALTH', 'CRITICAL', 'The device switched itself off: its battery is empty.', {
     claim: { state: 'OFFLINE', reason: 'POWER' },
   }),
+  eventType('health.silent', 'HEALTH', 'WARNING', 'The device has not been heard for longer than usual.', {
+    madeBy: 'CONVERGRAPH',
+    claim: { state: 'UNKNOWN', reason: 'SILENCE' },
+    example: { detail: { lastSeenAt: '2026-02-04T12:02:00.000Z' } },
+  }),
+  eventType('health.flapping_started', 'HEALTH', 'WARNING', 'The state of the device changes too often.', {
+    madeBy: 'CONVERGRAPH',
+  }),
+  eventType(
+    'health.flapping_stopped',
+    'HEALTH',
+    'NOTICE',
+    'The state of the device changes no more than usual again.',
+    {
+      madeBy: 'CONVERGRAPH',
+    },
+  ),
   eventType('supervision.last_seen', 'SUPERVISION', 'INFO', 'The device proved that it is alive.', {
     example: { intervalSeconds: 3_600 },
   }),

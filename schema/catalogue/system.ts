@@ -58,6 +58,26 @@ export const SYSTEM_TYPES: readonly EventType[] = [
     'The platform fell silent; its inventory is polled until it is heard again.',
   ),
   found('system.polling_fallback_ended', 'SYSTEM', 'NOTICE', 'The platform is heard again; polling stopped.'),
+  found(
+    'integration.silent',
+    'SYSTEM',
+    'WARNING',
+    'Nothing arrives for too long from a platform that cannot be asked.',
+  ),
+  found('integration.heard', 'SYSTEM', 'NOTICE', 'A platform that was silent is heard again.'),
+  found(
+    'incident.opened',
+    'SYSTEM',
+    'WARNING',
+    'One failure explains others: a device, a platform, or the power of a site.',
+    {
+      otherSeverities: ['CRITICAL'],
+      example: { detail: { incidentId: 'inc_7c1f', cause: 'SITE_POWER', rootKind: 'SITE', affected: 14 } },
+    },
+  ),
+  found('incident.closed', 'SYSTEM', 'NOTICE', 'The failure that explained others is over.', {
+    example: { detail: { incidentId: 'inc_7c1f', cause: 'SITE_POWER', rootKind: 'SITE', affected: 14 } },
+  }),
   found('system.clock_skewed', 'SYSTEM', 'WARNING', "The source's clock is wrong.", {
     example: { detail: { skewMs: -42_000 } },
   }),
