@@ -1,6 +1,18 @@
-import { sql } from 'kysely';
+import { type SqlBool, sql } from 'kysely';
 import type { Database, Tx } from './database.ts';
 import type { CustomEventRow } from './rows.ts';
+
+/** Whether any entry of the outbox is due: a look, where taking one is a transaction. */
+export async function hasDueCustomEvents(db: Pick<Database, 'read'>, now: number): Promise<boolean> {
+  const due = await db.read
+    .selectFrom('custom_events')
+    .select('id')
+    .where(sql<SqlBool>`custom_events.state = 'PENDING'`)
+    .where('next_attempt_at', '<=', now)
+    .limit(1)
+    .executeTakeFirst();
+  return due !== undefined;
+}
 
 /**
  * Takes entries of the outbox that are due: nobody else gets them until `until`. From here on each counts as uncertain,

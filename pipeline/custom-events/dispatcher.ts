@@ -4,6 +4,7 @@ import { mapConcurrent } from '../../adapter-kit/map-concurrent.ts';
 import type { CustomEventDraft, EventDraft } from '../../adapter-kit/model.ts';
 import {
   claimCustomEvents,
+  hasDueCustomEvents,
   postponeCustomEvent,
   releaseCustomEvents,
   settleCreated,
@@ -185,6 +186,8 @@ export function createCustomEventDispatcher(deps: DispatcherDeps): CustomEventDi
     let created = 0;
     while (!stopped.signal.aborted) {
       const now = clock.now();
+      // Every batch of events rings here, and hardly any has something for us.
+      if (!(await hasDueCustomEvents(db, now))) break;
       const rows = await db.write((tx) => claimCustomEvents(db, tx, { now, until: now + CLAIM_MS, limit: BATCH }));
       if (rows.length === 0) break;
       const inOrder = rows.toSorted((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));

@@ -28,6 +28,22 @@ function sentAtOf(headers: Readonly<Record<string, string>>): number | null {
   return text !== undefined && SECONDS.test(text) ? Number(text) * 1_000 : null;
 }
 
+/** Settings as their vendor parsed them, until they are others: a decoder keeps what it made of them by the object. */
+const parsedSettings = new WeakMap<Vendor, Map<string, { readonly text: string; readonly settings: unknown }>>();
+/** Integrations of one vendor in memory; forgetting one costs parsing it again. */
+const MAX_SETTINGS = 1_000;
+
+function settingsOf(vendor: Vendor, integration: IntegrationRow): unknown {
+  const known = parsedSettings.get(vendor) ?? new Map<string, { text: string; settings: unknown }>();
+  parsedSettings.set(vendor, known);
+  const before = known.get(integration.id);
+  if (before?.text === integration.settings) return before.settings;
+  const settings = vendor.settings.parse(JSON.parse(integration.settings));
+  if (known.size >= MAX_SETTINGS) known.clear();
+  known.set(integration.id, { text: integration.settings, settings });
+  return settings;
+}
+
 /** @throws ZodError when the stored settings are not what the vendor's schema says */
 export function decodeContext(
   vendor: Vendor,
@@ -36,7 +52,7 @@ export function decodeContext(
 ): DecodeContext {
   const [only] = bindings;
   return {
-    settings: vendor.settings.parse(JSON.parse(integration.settings)),
+    settings: settingsOf(vendor, integration),
     onlySite:
       only !== undefined && bindings.length === 1
         ? { nativeOrgId: only.vendor_org_id, nativeSiteId: only.vendor_site_id }

@@ -4,11 +4,10 @@ import type { Database } from '../../storage/database.ts';
 import { findIntegrationsWithWork, readDue } from '../../storage/inbox.ts';
 import { type EventWriter, createEventWriter } from './event-writer.ts';
 import { createMissingIds } from './missing-ids.ts';
+import { createBatchSize } from './batch-size.ts';
 import { processBatch } from './process-batch.ts';
 import { createSourceClocks } from './source-clock.ts';
 
-/** Deliveries in one transaction: long enough to share its cost, short enough that the inbox does not wait for long. */
-const BATCH = 200;
 /** Integrations at the same time: each holds one batch in memory and, on PostgreSQL, one connection. */
 const MAX_CONCURRENT = 4;
 /** Batches of one integration before the others have their turn. */
@@ -74,6 +73,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
   let isFailing = false;
+  const size = createBatchSize();
   let stopListening = (): void => {};
   let timer: NodeJS.Timeout | null = null;
 
@@ -88,7 +88,8 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   async function drain(integrationId: string, maxBatches: number): Promise<void> {
     const gatherMs = Number.isFinite(maxBatches) ? GATHER_MS : 0;
     for (let batch = 0; batch < maxBatches && !isStopping; batch++) {
-      const rows = await readDue(db, integrationId, now(), BATCH);
+      const limit = size.next(performance.now());
+      const rows = await readDue(db, integrationId, now(), limit);
       if (rows.length === 0) return;
       const integration = await db.read
         .selectFrom('integrations')
@@ -96,8 +97,10 @@ export function createProcessor(deps: ProcessorDeps): Processor {
         .where('id', '=', integrationId)
         .executeTakeFirst();
       if (integration === undefined) return;
+      const startedAt = performance.now();
       await processBatch(batchDeps, integration, rows);
-      await giveWay(rows.length < BATCH ? gatherMs : 0);
+      size.took(rows.length, performance.now() - startedAt);
+      await giveWay(rows.length < limit ? gatherMs : 0);
     }
   }
 
@@ -164,7 +167,10 @@ export function createProcessor(deps: ProcessorDeps): Processor {
     start() {
       if (isStarted) return;
       isStarted = true;
-      stopListening = db.doorbell.on('inbox', look);
+      stopListening = db.doorbell.on('inbox', () => {
+        size.arrived(performance.now());
+        look();
+      });
       timer = setInterval(look, POLL_MS).unref();
       look();
     },

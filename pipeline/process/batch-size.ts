@@ -1,0 +1,41 @@
+/** Deliveries in one transaction while nobody waits for its end: long enough to share its cost. */
+const MAX_BATCH = 200;
+/** Fewer would cost more for the transaction than for what is in it. */
+const MIN_BATCH = 10;
+/**
+ * How long a batch may keep the one writer, and with it everybody who is to be acknowledged, while deliveries come in.
+ * Half of it is what a delivery then waits on average.
+ */
+const HOLD_MS = 8;
+/** For this long after an arrival the next one is expected. */
+const ARRIVING_MS = 100;
+/** Weight of the newest batch in what a batch is thought to cost. */
+const NEWEST = 0.2;
+
+/** How many deliveries the next batch takes. Instants are milliseconds of a monotonic clock. */
+export interface BatchSize {
+  /** Something came into the inbox. */
+  arrived(at: number): void;
+  /** What a batch of so many took, in milliseconds. */
+  took(count: number, ms: number): void;
+  next(at: number): number;
+}
+
+export function createBatchSize(): BatchSize {
+  let arrivedAt = Number.NEGATIVE_INFINITY;
+  /** Per delivery, its share of the transaction included: in small batches it is larger, and they must not grow for that. */
+  let costMs = HOLD_MS / MIN_BATCH;
+
+  return {
+    arrived(at) {
+      arrivedAt = at;
+    },
+    took(count, ms) {
+      if (count > 0) costMs += NEWEST * (ms / count - costMs);
+    },
+    next(at) {
+      if (at - arrivedAt >= ARRIVING_MS) return MAX_BATCH;
+      return Math.max(MIN_BATCH, Math.min(MAX_BATCH, Math.round(HOLD_MS / costMs)));
+    },
+  };
+}
