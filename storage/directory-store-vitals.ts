@@ -8,6 +8,18 @@ import { isOneOf } from './sql-conditions.ts';
 const HOUR_MS = 3_600_000;
 const HOURS_PER_DAY = 24;
 
+/** How push and asking compare, of the last 24 hours. */
+export interface ReconcileCounts {
+  /** Events that the platform told by itself, and those about devices that were found by asking. */
+  readonly eventsByPush: number;
+  readonly eventsByPoll: number;
+  /** Differences of state that asking found although the platform should have told, and those that became events. */
+  readonly missed: number;
+  readonly repaired: number;
+  readonly duplicates: number;
+  readonly late: number;
+}
+
 /** What is counted for an integration. */
 export interface Vitals {
   readonly events24h: number;
@@ -15,9 +27,30 @@ export interface Vitals {
   readonly deadLettersOpen: number;
   /** When the oldest delivery that was not processed yet arrived, in milliseconds; null when none waits. */
   readonly oldestPendingAt: number | null;
+  /** Null to a principal that does not see all of its sites. */
+  readonly reconcile: ReconcileCounts | null;
 }
 
-export const NO_VITALS: Vitals = { events24h: 0, rejected24h: 0, deadLettersOpen: 0, oldestPendingAt: null };
+export const NO_VITALS: Vitals = {
+  events24h: 0,
+  rejected24h: 0,
+  deadLettersOpen: 0,
+  oldestPendingAt: null,
+  reconcile: null,
+};
+
+const NOTHING_RECONCILED: ReconcileCounts = {
+  eventsByPush: 0,
+  eventsByPoll: 0,
+  missed: 0,
+  repaired: 0,
+  duplicates: 0,
+  late: 0,
+};
+
+function sum(column: string) {
+  return sql<number>`cast(coalesce(sum(${sql.ref(column)}), 0) as bigint)`;
+}
 
 export interface IntegrationVitals {
   /**
@@ -68,8 +101,14 @@ export function createIntegrationVitals(db: Database, now: () => number): Integr
       .selectFrom('integration_counters')
       .select('integration_id as id')
       .select([
-        sql<number>`cast(coalesce(sum(events), 0) as bigint)`.as('events'),
-        sql<number>`cast(coalesce(sum(rejected), 0) as bigint)`.as('rejected'),
+        sum('events').as('events'),
+        sum('rejected').as('rejected'),
+        sum('pushed').as('eventsByPush'),
+        sum('asked').as('eventsByPoll'),
+        sum('polled').as('missed'),
+        sum('repaired').as('repaired'),
+        sum('duplicates').as('duplicates'),
+        sum('late').as('late'),
       ])
       .where(isOneOf('integration_counters.integration_id', ids))
       .where('hour', '>', hour - HOURS_PER_DAY)
@@ -116,7 +155,9 @@ export function createIntegrationVitals(db: Database, now: () => number): Integr
       ]);
       const result = new Map<string, Vitals>();
       const put = (id: string, part: Partial<Vitals>) => result.set(id, { ...(result.get(id) ?? NO_VITALS), ...part });
-      for (const { id, events, rejected } of counted) put(id, { events24h: events, rejected24h: rejected });
+      for (const id of whole) put(id, { reconcile: NOTHING_RECONCILED });
+      for (const { id, events, rejected, ...reconcile } of counted)
+        put(id, { events24h: events, rejected24h: rejected, reconcile });
       for (const { id, total } of dead) put(id, { deadLettersOpen: total });
       for (const { id, at } of pending) if (at !== null) put(id, { oldestPendingAt: at });
       for (const { id, total } of atSites) put(id, { events24h: total });

@@ -152,6 +152,10 @@ eachEngine('integration workers', (open) => {
         'health.offline POLL',
         'system.polling_fallback_ended WEBHOOK',
       ]);
+      const counted = await db.read.selectFrom('integration_counters').selectAll().execute();
+      const total = (column: 'polled' | 'repaired' | 'asked') => counted.reduce((sum, each) => sum + each[column], 0);
+      expect([total('polled'), total('repaired'), total('asked')]).toEqual([1, 1, 1]);
+      expect((await row(id)).last_fallback_at).not.toBeNull();
     });
 
     it('do not poll while it is heard', async () => {

@@ -62,7 +62,8 @@ eachEngine('directory subgraph', (openDb) => {
           integrations { totalCount nodes { name vendor state ingestMode version org { id } platform { __typename integrationId }
             bindings { vendorOrgId vendorSiteId vendorSiteName site { name } }
             webhook { url signatureProfile toleranceSeconds lastReceivedAt secrets { hint createdAt expiresAt lastUsedAt } }
-            health { lastSyncAt lastSyncState lastEventAt events24h rejected24h deadLettersOpen lagSeconds silentFor expectedSilence } } } } }`,
+            health { lastSyncAt lastSyncState lastEventAt events24h rejected24h deadLettersOpen lagSeconds silentFor expectedSilence silentSince
+              reconcile { eventsByPush eventsByPoll missed repaired duplicates late lastFallbackAt } } } } } }`,
     );
     expect(errors).toEqual([]);
     expect(data.org).toMatchObject({
@@ -109,6 +110,16 @@ eachEngine('directory subgraph', (openDb) => {
       lagSeconds: 9.997,
       silentFor: 'PT1M',
       expectedSilence: 'PT15M',
+      silentSince: null,
+      reconcile: {
+        eventsByPush: 8,
+        eventsByPoll: 2,
+        missed: 4,
+        repaired: 2,
+        duplicates: 2,
+        late: 2,
+        lastFallbackAt: null,
+      },
     });
   });
 

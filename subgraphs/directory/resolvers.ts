@@ -145,6 +145,11 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     },
     silentFor: (row, _, { now }) => since(lastHeardAt(row), now),
     expectedSilence: (row) => row.expected_silence_ms,
+    silentSince: (row) => row.silent_since,
+    reconcile: async (row, _, context) => {
+      const counts = (await context.read().vitals.load(row.id)).reconcile;
+      return counts === null ? null : { ...counts, lastFallbackAt: row.last_fallback_at };
+    },
   },
 
   SiteBinding: {

@@ -713,8 +713,31 @@ export type IntegrationHealth = {
   lagSeconds: Maybe<Scalars['Float']['output']>;
   /** How long the platform has been silent; null before its first event. */
   silentFor: Maybe<Scalars['Duration']['output']>;
-  /** How long it may be silent before we poll; null when it does not push. */
+  /** How long it may be silent before we poll, or, where it cannot be asked, before it counts as missing; null when it does not push. */
   expectedSilence: Maybe<Scalars['Duration']['output']>;
+  /** Since when a platform that only pushes has been missing: its state is DEGRADED for as long. Null while it is heard, and for platforms that are polled instead. */
+  silentSince: Maybe<Scalars['DateTime']['output']>;
+  /** How what the platform tells compares with what asking it finds; null to a token that does not see all of its sites. */
+  reconcile: Maybe<ReconcileReport>;
+};
+
+/** What push told, what asking found, and what push should have told: of the last 24 hours, to the hour. */
+export type ReconcileReport = {
+  __typename?: 'ReconcileReport';
+  /** Events that the platform told by itself. */
+  eventsByPush: Scalars['Int']['output'];
+  /** Events about devices that were found by asking: all of them, where the platform cannot push. */
+  eventsByPoll: Scalars['Int']['output'];
+  /** Differences of state that asking found although the platform should have told of them: what push missed. */
+  missed: Scalars['Int']['output'];
+  /** How many of these became events; the others are of sites that are not bound. */
+  repaired: Scalars['Int']['output'];
+  /** Events that came more than once, and count once. */
+  duplicates: Scalars['Int']['output'];
+  /** Events that were overtaken by newer ones. */
+  late: Scalars['Int']['output'];
+  /** When it was last polled because it had fallen silent; null when it never was. */
+  lastFallbackAt: Maybe<Scalars['DateTime']['output']>;
 };
 
 /** A vendor account's site tied to one of ours. */
@@ -1359,6 +1382,7 @@ export type ResolversTypes = {
   Integration: ResolverTypeWrapper<IntegrationRow>;
   Platform: ResolverTypeWrapper<PlatformStub>;
   IntegrationHealth: ResolverTypeWrapper<IntegrationRow>;
+  ReconcileReport: ResolverTypeWrapper<ReconcileReport>;
   SiteBinding: ResolverTypeWrapper<SiteBindingRow>;
   VendorSite: ResolverTypeWrapper<Omit<VendorSite, 'boundTo'> & { boundTo?: Maybe<ResolversTypes['Site']> }>;
   InboundWebhook: ResolverTypeWrapper<IntegrationRow>;
@@ -1438,6 +1462,7 @@ export type ResolversParentTypes = {
   Integration: IntegrationRow;
   Platform: PlatformStub;
   IntegrationHealth: IntegrationRow;
+  ReconcileReport: ReconcileReport;
   SiteBinding: SiteBindingRow;
   VendorSite: Omit<VendorSite, 'boundTo'> & { boundTo?: Maybe<ResolversParentTypes['Site']> };
   InboundWebhook: IntegrationRow;
@@ -1647,6 +1672,18 @@ export type IntegrationHealthResolvers<ContextType = Context, ParentType extends
   lagSeconds?: Resolver<Maybe<ResolversTypes['Float']>, ParentType, ContextType>;
   silentFor?: Resolver<Maybe<ResolversTypes['Duration']>, ParentType, ContextType>;
   expectedSilence?: Resolver<Maybe<ResolversTypes['Duration']>, ParentType, ContextType>;
+  silentSince?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+  reconcile?: Resolver<Maybe<ResolversTypes['ReconcileReport']>, ParentType, ContextType>;
+};
+
+export type ReconcileReportResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ReconcileReport'] = ResolversParentTypes['ReconcileReport']> = {
+  eventsByPush?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  eventsByPoll?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  missed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  repaired?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  duplicates?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  late?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  lastFallbackAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
 };
 
 export type SiteBindingResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SiteBinding'] = ResolversParentTypes['SiteBinding'], FederationReferenceType extends FederationReferenceTypes['SiteBinding'] = FederationReferenceTypes['SiteBinding']> = {
@@ -1831,6 +1868,7 @@ export type Resolvers<ContextType = Context> = {
   Integration?: IntegrationResolvers<ContextType>;
   Platform?: PlatformResolvers<ContextType>;
   IntegrationHealth?: IntegrationHealthResolvers<ContextType>;
+  ReconcileReport?: ReconcileReportResolvers<ContextType>;
   SiteBinding?: SiteBindingResolvers<ContextType>;
   VendorSite?: VendorSiteResolvers<ContextType>;
   InboundWebhook?: InboundWebhookResolvers<ContextType>;
