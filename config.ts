@@ -39,15 +39,20 @@ export interface Limits {
   readonly connections: number;
   /** Of these, from one address. Loopback is exempt: a reverse proxy there speaks for everybody. */
   readonly connectionsPerAddress: number;
+  /** Bytes of the embedded database up to which a start reads all of it to find damage: about a second per gigabyte. */
+  readonly startCheckBytes: number;
   /** Open WebSocket connections and event streams of one principal. */
   readonly connectionsPerPrincipal: number;
 }
+
+const MEBIBYTE = 1_024 * 1_024;
 
 export const DEFAULT_LIMITS: Limits = {
   operationCost: 20_000,
   operationMs: 10_000,
   connections: 20_000,
   connectionsPerAddress: 200,
+  startCheckBytes: 2_048 * MEBIBYTE,
   connectionsPerPrincipal: 1_000,
 };
 
@@ -128,6 +133,7 @@ const Environment = z.object({
   METRICS_TOKEN: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
   MAX_OPERATION_COST: integer(100, 1_000_000, DEFAULT_LIMITS.operationCost),
   MAX_OPERATION_MS: integer(100, 60_000, DEFAULT_LIMITS.operationMs),
+  START_CHECK_MAX_MB: integer(0, 1_000_000, DEFAULT_LIMITS.startCheckBytes / MEBIBYTE),
   MAX_CONNECTIONS: integer(10, 1_000_000, DEFAULT_LIMITS.connections),
   MAX_CONNECTIONS_PER_ADDRESS: integer(1, 1_000_000, DEFAULT_LIMITS.connectionsPerAddress),
   MAX_CONNECTIONS_PER_PRINCIPAL: integer(1, 1_000_000, DEFAULT_LIMITS.connectionsPerPrincipal),
@@ -157,6 +163,32 @@ export function loadListenConfig(
   return { host: HOST, port: PORT, logLevel: LOG_LEVEL };
 }
 
+/**
+ * Reads where the store is: all that backup, restore and verify take from the environment.
+ *
+ * @throws ConfigError naming every bad variable at once
+ */
+export function loadStoreConfig(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Pick<Config, 'dataDir' | 'databaseUrl' | 'masterKey'> {
+  return storeConfigOf(
+    parseEnvironment(Environment.pick({ DATA_DIR: true, DATABASE_URL: true, MASTER_KEY: true }), env),
+  );
+}
+
+function storeConfigOf(settings: {
+  readonly DATA_DIR: string;
+  readonly DATABASE_URL?: string | undefined;
+  readonly MASTER_KEY?: string | undefined;
+}): Pick<Config, 'dataDir' | 'databaseUrl' | 'masterKey'> {
+  const dataDir = isAbsolute(settings.DATA_DIR) ? settings.DATA_DIR : resolve(settings.DATA_DIR);
+  return {
+    dataDir,
+    databaseUrl: settings.DATABASE_URL ?? `sqlite:${join(dataDir, 'convergraph.db')}`,
+    masterKey: settings.MASTER_KEY ?? null,
+  };
+}
+
 /** Names of the variables that are read. */
 export const VARIABLES: readonly string[] = Object.keys(Environment.shape);
 
@@ -167,19 +199,16 @@ export const VARIABLES: readonly string[] = Object.keys(Environment.shape);
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>> = process.env): Config {
   const settings = parseEnvironment(Environment, env);
-  const dataDir = isAbsolute(settings.DATA_DIR) ? settings.DATA_DIR : resolve(settings.DATA_DIR);
   return {
+    ...storeConfigOf(settings),
     host: settings.HOST,
     port: settings.PORT,
-    dataDir,
-    databaseUrl: settings.DATABASE_URL ?? `sqlite:${join(dataDir, 'convergraph.db')}`,
     publicUrl: settings.PUBLIC_URL ?? null,
     auth: {
       issuer: settings.AUTH_ISSUER,
       audience: settings.AUTH_AUDIENCE,
       keys: { url: new URL(settings.AUTH_JWKS_URL) },
     },
-    masterKey: settings.MASTER_KEY ?? null,
     outboundAllowCidrs: settings.OUTBOUND_ALLOW_CIDRS,
     corsOrigins: settings.CORS_ORIGINS,
     logLevel: settings.LOG_LEVEL,
@@ -189,6 +218,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
       operationMs: settings.MAX_OPERATION_MS,
       connections: settings.MAX_CONNECTIONS,
       connectionsPerAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,
+      startCheckBytes: settings.START_CHECK_MAX_MB * MEBIBYTE,
       connectionsPerPrincipal: settings.MAX_CONNECTIONS_PER_PRINCIPAL,
     },
   };

@@ -87,7 +87,10 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const masterKey = loadMasterKey({ value: config.masterKey ?? undefined, dataDirectory: config.dataDir });
   const vault = createVault({ masterKey });
   const cursors = createCursorCodec(masterKey);
-  const store = watchWrites({ db: await openDatabase({ url: config.databaseUrl, logger }), logger });
+  const store = watchWrites({
+    db: await openDatabase({ url: config.databaseUrl, logger, checkMaxBytes: config.limits.startCheckBytes }),
+    logger,
+  });
   const { db } = store;
   parts.defer(() => db.close());
   if (isSandbox) await markSandboxOrgs(db);

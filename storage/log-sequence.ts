@@ -4,7 +4,8 @@ import type { Tx } from './database.ts';
 import { StorageError } from './storage-error.ts';
 import type { Tables } from './tables.ts';
 
-const EPOCH_BYTES = 9;
+/** Of the random text that names a life of the store. */
+export const EPOCH_BYTES = 9;
 
 /** See Database.takeSequence: the row's lock is held until commit, which makes numbers and commits one order. */
 export async function takeSequence(tx: Tx, count: number): Promise<number> {

@@ -36,17 +36,36 @@ export function loadMasterKey({ value, dataDirectory }: MasterKeyOptions): Buffe
   try {
     mkdirSync(dataDirectory, { recursive: true, mode: 0o700 });
     if (statSync(file, { throwIfNoEntry: false }) === undefined) makeKeyFile(file);
-    if ((statSync(file).mode & OTHERS) !== 0) {
-      throw new StorageError('MASTER_KEY_INVALID', `others can read ${file}: chmod 600 it, and replace the key`);
-    }
-    return parseMasterKey(readFileSync(file, 'utf8'), file);
+    return readKeyFile(file);
   } catch (error) {
-    if (error instanceof StorageError) throw error;
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new StorageError('DATA_DIRECTORY_NOT_WRITABLE', `the key file ${file} cannot be used (${reason})`, {
-      cause: error,
-    });
+    throw unusable(file, error);
   }
+}
+
+/** The key that is there, for those who must not make one; null when there is none. @throws as loadMasterKey does */
+export function findMasterKey({ value, dataDirectory }: MasterKeyOptions): Buffer | null {
+  if (value !== undefined) return parseMasterKey(value, 'MASTER_KEY');
+  const file = join(dataDirectory, KEY_FILE);
+  try {
+    return statSync(file, { throwIfNoEntry: false }) === undefined ? null : readKeyFile(file);
+  } catch (error) {
+    throw unusable(file, error);
+  }
+}
+
+function readKeyFile(file: string): Buffer {
+  if ((statSync(file).mode & OTHERS) !== 0) {
+    throw new StorageError('MASTER_KEY_INVALID', `others can read ${file}: chmod 600 it, and replace the key`);
+  }
+  return parseMasterKey(readFileSync(file, 'utf8'), file);
+}
+
+function unusable(file: string, error: unknown): StorageError {
+  if (error instanceof StorageError) return error;
+  const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+  return new StorageError('DATA_DIRECTORY_NOT_WRITABLE', `the key file ${file} cannot be used (${reason})`, {
+    cause: error,
+  });
 }
 
 function parseMasterKey(value: string, source: string): Buffer {

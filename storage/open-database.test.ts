@@ -70,6 +70,11 @@ describe('opening a database', () => {
     bytes.fill(0xa5, bytes.length - 6_000, bytes.length - 2_000);
     writeFileSync(file, bytes);
     await expect(openUrl(`sqlite:${file}`)).rejects.toMatchObject({ code: 'CORRUPT' });
+    // Unless it is so large that a start would take too long: then `npm run verify` looks.
+    const unchecked = await openDatabase({ url: `sqlite:${file}`, logger, checkMaxBytes: bytes.length - 1 });
+    await unchecked.close();
+    const checked = openDatabase({ url: `sqlite:${file}`, logger, checkMaxBytes: bytes.length });
+    await expect(checked).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
   it('names the host that does not answer', async () => {

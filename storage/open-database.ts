@@ -8,6 +8,8 @@ export interface OpenDatabaseOptions {
   /** `sqlite:<file>` or `postgres://user:password@host:port/database`. */
   readonly url: string;
   readonly logger: Logger;
+  /** SQLite only: a larger file is not searched for damage when it is opened. Default: every file is. */
+  readonly checkMaxBytes?: number | undefined;
   /** PostgreSQL only: where the tables live; made when it is missing. Default: where the login's search path leads. */
   readonly schema?: string | undefined;
   /** PostgreSQL only: connections of this process at most, half of them for writing. Default 20. */
@@ -23,9 +25,14 @@ const SQLITE_PREFIX = 'sqlite:';
  * `DATABASE_LOGIN_REFUSED`, `DATABASE_MISSING`, `DATABASE_UNSUPPORTED` (too old), `DATABASE_TOO_NEW` (a newer program
  * was here), `MIGRATION_FAILED` or `CORRUPT`
  */
-export async function openDatabase({ url, logger, ...postgres }: OpenDatabaseOptions): Promise<Database> {
+export async function openDatabase({
+  url,
+  logger,
+  checkMaxBytes,
+  ...postgres
+}: OpenDatabaseOptions): Promise<Database> {
   if (url.startsWith(SQLITE_PREFIX) && url.length > SQLITE_PREFIX.length) {
-    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger });
+    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger, checkMaxBytes });
   }
   if (/^postgres(ql)?:\/\//.test(url)) return openPostgres({ url, logger, ...postgres });
   throw new StorageError('BAD_DATABASE_URL', 'the database is neither sqlite:<file> nor postgres://…');

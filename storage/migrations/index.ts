@@ -15,6 +15,9 @@ const STEPS: Readonly<Record<string, SchemaStep>> = {
   '0004-health-counts': healthCounts,
 };
 
+/** Names of the steps that this program knows, in their order. */
+export const knownSteps: readonly string[] = Object.keys(STEPS);
+
 /**
  * Brings the tables up to this program's version; several processes may start at once.
  *

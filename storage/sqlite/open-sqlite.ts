@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
@@ -28,11 +28,14 @@ export interface SqliteOptions {
   /** Path of the database; its directory is made when it is missing. */
   readonly file: string;
   readonly logger: Logger;
+  /** A larger file is not searched for damage. Default: every file is. */
+  readonly checkMaxBytes?: number | undefined;
   readonly transactions?: Omit<TransactionsOptions, 'slots'>;
 }
 
 /** One writing and one reading handle of one file. @throws StorageError: see openDatabase */
-export async function openSqlite({ file, logger, transactions: limits }: SqliteOptions): Promise<Database> {
+export async function openSqlite(options: SqliteOptions): Promise<Database> {
+  const { file, logger, transactions: limits, checkMaxBytes = Number.POSITIVE_INFINITY } = options;
   makeWritable(file);
   const writing = openConnection(file);
   const writer = new Kysely<Tables>({ dialect: sqliteDialect(writing, 'writer') });
@@ -42,7 +45,9 @@ export async function openSqlite({ file, logger, transactions: limits }: SqliteO
     await retryWhileBusy(() => writing.exec('pragma journal_mode=wal'));
     writing.exec('pragma synchronous=full; pragma wal_autocheckpoint=0');
     tune(writing);
-    await retryWhileBusy(() => assertSound(writing, file));
+    const { size } = statSync(file);
+    if (size <= checkMaxBytes) await retryWhileBusy(() => assertSound(writing, file));
+    else logger.info({ file, bytes: size }, 'The database is too large to be searched for damage at a start');
     await migrate(writer, 'sqlite');
   } catch (error) {
     writing.close();
