@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { createPushClient, MAX_BATCH, MAX_QUEUED, type PushItem } from './client.ts';
+import { createPushClient, HEARTBEAT_MS, MAX_BATCH, MAX_QUEUED, type PushItem } from './client.ts';
 
 const TARGET = { url: 'http://receiver.invalid/', profile: 'TIMESTAMPED_HMAC', secret: 'a secret of decent length' };
 const START = Date.UTC(2026, 10, 20);
@@ -11,9 +11,17 @@ function start(answer: (attempt: number, nowMs: number) => number | null, backlo
   let now = START;
   let attempt = 0;
   const bodies: { events?: Record<string, unknown>[]; [member: string]: unknown }[] = [];
+  let beat = (): void => {};
+  let isBeating = true;
   const client = createPushClient({
     now: () => new Date(now),
     backlog,
+    every(_, job) {
+      beat = job;
+      return () => {
+        isBeating = false;
+      };
+    },
     async post(_, headers, body) {
       const status = answer((attempt += 1), now);
       if (status === null) throw new Error('nobody there');
@@ -27,7 +35,17 @@ function start(answer: (attempt: number, nowMs: number) => number | null, backlo
       now += ms;
     },
   });
-  return { client, bodies, clock: () => now };
+  return {
+    client,
+    bodies,
+    clock: () => now,
+    /** A heartbeat's interval passes. */
+    beat: () => {
+      now += HEARTBEAT_MS;
+      beat();
+    },
+    isBeating: () => isBeating,
+  };
 }
 
 function event(device: string, index: number): PushItem {
@@ -74,6 +92,29 @@ it('keeps lists and events in the order in which they were sent, and waits for a
   client.connect(TARGET);
   await client.idle();
   expect(bodies.map((body) => Object.keys(body)[0])).toEqual(['device_id', 'devices', 'events']);
+});
+
+it('is heard while nothing happens, and not more often than that', async () => {
+  const { client, bodies, beat, clock, isBeating } = start(() => 202);
+  beat();
+  await client.idle();
+  expect(bodies).toEqual([]);
+  client.connect(TARGET);
+  beat();
+  await client.idle();
+  expect(bodies).toEqual([{ heartbeat: { sent_at: new Date(clock()).toISOString(), interval_seconds: 60 } }]);
+  client.close();
+  expect(isBeating()).toBe(false);
+});
+
+it('does not queue heartbeats behind what waits, nor send one where events are taken', async () => {
+  const { client, bodies, beat } = start(() => 202);
+  client.send(event('cam-1', 0));
+  for (let minute = 0; minute < 10; minute += 1) beat();
+  client.connect(TARGET);
+  await client.idle();
+  expect(bodies).toHaveLength(1);
+  expect(bodies[0]).not.toHaveProperty('heartbeat');
 });
 
 it('says when no more can wait', () => {

@@ -1,7 +1,7 @@
 /**
  * The other side of this integration: what an adapter at the customer's site sends with. Outbound only; a queue in order,
- * batches, gzip, signatures, and as many attempts as it takes. Runs apart from the product: in the simulator here, and in
- * whatever process an integrator writes.
+ * batches, gzip, signatures, as many attempts as it takes, and a heartbeat while nothing happens. Runs apart from the
+ * product: in the simulator here, and in whatever process an integrator writes.
  *
  * @see the vendor contract, sections 4 and 5
  */
@@ -30,20 +30,31 @@ export interface PushClientOptions {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** After every change of the queue, for who keeps it over restarts. */
   readonly onQueue?: (items: readonly PushItem[]) => void;
+  /** A batch that was refused for good: it is not sent again, and whoever must not lose it keeps it. */
+  readonly onRefused?: (batch: readonly PushItem[], status: number) => void;
   /** What was left in the queue before a restart. */
   readonly backlog?: readonly PushItem[];
+  /**
+   * How often the receiver hears of us when there is nothing else to tell, in milliseconds; default HEARTBEAT_MS. Well
+   * below the silence that the integration expects (15 minutes unless its settings say otherwise).
+   */
+  readonly heartbeatMs?: number;
+  /** Runs a job again and again. @returns how to stop it. Default: a timer that keeps no process alive. */
+  readonly every?: (ms: number, job: () => void) => () => void;
 }
 
 export interface PushClient {
   readonly connect: (target: PushTarget) => void;
   /** @returns false when the queue is full: the caller tells the whole list again when there is room */
   readonly send: (item: PushItem) => boolean;
-  /** Resolves when everything that was sent has been taken or refused for good. */
+  /** Resolves when everything that was sent has been taken or refused for good; heartbeats are not counted. */
   readonly idle: () => Promise<void>;
   readonly counts: () => { readonly taken: number; readonly attempts: number; readonly refused: number };
   readonly close: () => void;
 }
 
+/** Many of them may be lost before a quiet site counts as missing. */
+export const HEARTBEAT_MS = 60_000;
 /** Two hours of a busy site: ten events a second. */
 export const MAX_QUEUED = 100_000;
 /** Events of one delivery: small enough to be sent within seconds on a poor line. */
@@ -79,6 +90,11 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   return promise;
 }
 
+function repeat(ms: number, job: () => void): () => void {
+  const timer = setInterval(job, ms).unref();
+  return () => clearInterval(timer);
+}
+
 function hmac(key: string | Buffer, ...parts: readonly (string | Uint8Array)[]): Buffer {
   const mac = createHmac('sha256', key);
   for (const part of parts) mac.update(part);
@@ -104,7 +120,7 @@ export function signatureHeaders(
 }
 
 export function createPushClient(options: PushClientOptions): PushClient {
-  const { now, post = postByFetch, sleep = pause } = options;
+  const { now, post = postByFetch, sleep = pause, heartbeatMs = HEARTBEAT_MS, every = repeat } = options;
   const queue: PushItem[] = [...(options.backlog ?? [])];
   const stopped = new AbortController();
   let target: PushTarget | null = null;
@@ -112,6 +128,8 @@ export function createPushClient(options: PushClientOptions): PushClient {
   let taken = 0;
   let attempts = 0;
   let refused = 0;
+  let takenAt = Number.NEGATIVE_INFINITY;
+  let beating: Promise<void> = Promise.resolve();
 
   /** The next delivery: a body alone, or the events up to the next body. */
   function nextBatch(): readonly PushItem[] {
@@ -143,10 +161,12 @@ export function createPushClient(options: PushClientOptions): PushClient {
         const status = await post(to.url, headers, body).catch(() => null);
         if (status !== null && status >= 200 && status < 300) {
           taken += batch.length;
+          takenAt = now().getTime();
           return;
         }
         if (status !== null && HOPELESS.has(status)) {
           refused += batch.length;
+          options.onRefused?.(batch, status);
           return;
         }
       }
@@ -170,6 +190,21 @@ export function createPushClient(options: PushClientOptions): PushClient {
     if (target !== null && queue.length > 0 && !stopped.signal.aborted) draining ??= drain();
   }
 
+  /**
+   * Whatever was taken was a sign of life too, and what waits will be one. Not queued: a heartbeat that is late is none.
+   */
+  async function beat(): Promise<void> {
+    const to = target;
+    const at = now();
+    if (to === null || queue.length > 0 || at.getTime() - takenAt < heartbeatMs) return;
+    const heartbeat = { sent_at: at.toISOString(), interval_seconds: Math.round(heartbeatMs / 1_000) };
+    const body = Buffer.from(JSON.stringify({ heartbeat }));
+    const signature = signatureHeaders(to, `msg_${randomUUID()}`, at, body);
+    await post(to.url, { 'content-type': 'application/json', ...signature }, body).catch(() => null);
+  }
+
+  const stopBeating = every(heartbeatMs, () => (beating = beat()));
+
   return {
     connect(to) {
       target = to;
@@ -184,8 +219,12 @@ export function createPushClient(options: PushClientOptions): PushClient {
     },
     async idle() {
       while (draining !== null) await draining;
+      await beating;
     },
     counts: () => ({ taken, attempts, refused }),
-    close: () => stopped.abort(),
+    close() {
+      stopBeating();
+      stopped.abort();
+    },
   };
 }

@@ -2,7 +2,7 @@ import { DecodeError } from '../../adapter-kit/adapter-error.ts';
 import type { DecodeContext, EventDraft, InboundMessage, InventoryDelivery } from '../../adapter-kit/model.ts';
 import { normalizeDevice, normalizeEvent } from './normalize.ts';
 import { OnPremSettings } from './settings.ts';
-import { parseBody, readEvents, readInventory } from './wire.ts';
+import { isHeartbeat, parseBody, readEvents, readInventory } from './wire.ts';
 
 const DEVICES = Buffer.from('"devices"');
 
@@ -31,13 +31,16 @@ export function decodeInventory(message: InboundMessage, context: DecodeContext)
 }
 
 /**
- * Health events, one or a list of them. A delivery is understood as a whole or not at all.
+ * Health events, one or a list of them; none in a heartbeat. A delivery is understood as a whole or not at all.
  *
  * @throws DecodeError `PARSE`, or `SCHEMA` for an event without device, status or instant
  */
 export function decode(message: InboundMessage, context: DecodeContext): readonly EventDraft[] {
   const settings = OnPremSettings.parse(context.settings);
-  const events = readEvents(parseBody(message.body), settings);
+  const body = parseBody(message.body);
+  // That it arrived is all it says.
+  if (isHeartbeat(body)) return [];
+  const events = readEvents(body, settings);
   return events.map((event, index) => {
     const draft = normalizeEvent(event, settings);
     if (draft !== null) return draft;

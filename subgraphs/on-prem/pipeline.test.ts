@@ -220,6 +220,17 @@ eachEngine('on-prem push', (open) => {
     expect(await devices()).toHaveLength(1);
   });
 
+  it('takes a heartbeat as a sign of life of the adapter, and of nothing else', async () => {
+    const { push, db, clock, letters, events } = await start();
+    expect(await push({ heartbeat: { sent_at: new Date(NOON).toISOString(), interval_seconds: 60 } })).toBe(202);
+    const row = await db.read.selectFrom('integrations').selectAll().executeTakeFirstOrThrow();
+    expect(row.last_webhook_at).toBe(clock.now);
+    expect(await letters()).toEqual([]);
+    expect(await events()).toEqual([]);
+    expect(await push({ heartbeat: 'now' })).toBe(202);
+    expect(await letters()).toMatchObject([{ stage: 'SCHEMA' }]);
+  });
+
   it('keeps ids over a new name and a new address', async () => {
     const { push, devices, integration } = await start();
     await push({ devices: [DEVICE] });

@@ -8,6 +8,8 @@ const word = z.string().min(1).max(100);
 /** What an operator types; an adapter that writes the contract's names and words needs none of it. */
 export const OnPremSettings = z.strictObject({
   webhookToleranceSeconds: commonSettings.webhookToleranceSeconds,
+  /** How long nothing may arrive before the adapter counts as missing; default 15 minutes. It sends heartbeats. */
+  expectedSilenceMs: commonSettings.expectedSilenceMs,
   /**
    * Lists that say nothing about parts are everything the adapter knows, so that what is missing from two in a row is gone.
    * Default false: nothing is ever removed by a list that may be a part of one.

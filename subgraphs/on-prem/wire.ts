@@ -77,6 +77,13 @@ export function readInventory(body: unknown, { aliases }: OnPremSettings): WireI
   return { devices, rejected, list: mark.data ?? null };
 }
 
+/** A sign of life of the sender itself: it says nothing about devices. Its members are for people who read deliveries. */
+const Heartbeat = z.object({ heartbeat: z.object({ sent_at: z.iso.datetime({ offset: true }) }) });
+
+export function isHeartbeat(body: unknown): boolean {
+  return Heartbeat.safeParse(body).success;
+}
+
 /** One event, a list of them, or an object that holds the list. @throws DecodeError SCHEMA */
 export function readEvents(body: unknown, { aliases }: OnPremSettings): readonly WireEvent[] {
   const record = RawRecord.safeParse(body);
