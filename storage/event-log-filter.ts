@@ -2,7 +2,7 @@ import { type SqlBool, sql } from 'kysely';
 import { z } from 'zod';
 import { fault } from '../schema/errors.ts';
 import type { AccessScope } from '../schema/principal.ts';
-import { type EventFamily, SEVERITIES, type Severity } from '../schema/words.ts';
+import { type DeviceType, type EventFamily, SEVERITIES, type Severity } from '../schema/words.ts';
 import { visibleAtSite } from './access-conditions.ts';
 import type { Database } from './database.ts';
 import type { EventRow } from './rows.ts';
@@ -28,6 +28,8 @@ export interface EventFilter {
   readonly orgId?: string | null | undefined;
   readonly siteIds?: readonly string[] | null | undefined;
   readonly deviceIds?: readonly string[] | null | undefined;
+  /** What the event's device is; events of no device match none. */
+  readonly deviceTypes?: readonly DeviceType[] | null | undefined;
   readonly integrationIds?: readonly string[] | null | undefined;
   readonly families?: readonly EventFamily[] | null | undefined;
   /** Exact names; a trailing `.*` matches everything below. */
@@ -59,7 +61,10 @@ export type FilteredEvent = Pick<
   | 'changed'
   | 'in_maintenance'
   | 'suppressed'
->;
+> & {
+  /** Where it is not known, no filter by kinds of devices matches. */
+  readonly device_type?: string | null;
+};
 
 function isGiven<T>(value: T | null | undefined): value is T {
   return value !== null && value !== undefined;
@@ -95,6 +100,10 @@ function hasType(patterns: readonly string[]): Condition {
   ]);
 }
 
+function isOfDevice(types: readonly DeviceType[]): Condition {
+  return sql<SqlBool>`exists (select 1 from devices as typed where typed.id = events.device_id and ${isOneOf('typed.type', types)})`;
+}
+
 function hasActor(engine: Database['engine'], kinds: readonly string[]): Condition {
   if (kinds.length === 0) return NEVER;
   return engine === 'sqlite'
@@ -112,6 +121,7 @@ export function matchesEventFilter(engine: Database['engine'], filter: EventFilt
   if (isGiven(filter.orgId)) conditions.push(equals('events.org_id', filter.orgId));
   if (isGiven(filter.siteIds)) conditions.push(isOneOf('events.site_id', filter.siteIds));
   if (isGiven(filter.deviceIds)) conditions.push(isOneOf('events.device_id', filter.deviceIds));
+  if (isGiven(filter.deviceTypes)) conditions.push(isOfDevice(filter.deviceTypes));
   if (isGiven(filter.integrationIds)) conditions.push(isOneOf('events.integration_id', filter.integrationIds));
   if (isGiven(filter.families)) conditions.push(isOneOf('events.family', filter.families));
   if (isGiven(filter.types)) conditions.push(hasType(filter.types));
@@ -143,6 +153,7 @@ export function eventPredicate(access: AccessScope, filter: EventFilter): (event
   const visibleSites = access.siteIds === null ? null : new Set(access.siteIds);
   const sites = setOf(filter.siteIds);
   const devices = setOf(filter.deviceIds);
+  const deviceTypes = setOf<string>(filter.deviceTypes);
   const integrations = setOf(filter.integrationIds);
   const families = setOf<string>(filter.families);
   const actors = setOf(filter.actors);
@@ -157,6 +168,7 @@ export function eventPredicate(access: AccessScope, filter: EventFilter): (event
     (!isGiven(filter.orgId) || event.org_id === filter.orgId) &&
     (sites === null || (event.site_id !== null && sites.has(event.site_id))) &&
     (devices === null || (event.device_id !== null && devices.has(event.device_id))) &&
+    (deviceTypes === null || (isGiven(event.device_type) && deviceTypes.has(event.device_type))) &&
     (integrations === null || integrations.has(event.integration_id)) &&
     (families === null || families.has(event.family)) &&
     (filter.includeMaintenance === true || event.in_maintenance === 0) &&

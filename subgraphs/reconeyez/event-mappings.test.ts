@@ -49,3 +49,33 @@ describe('the table of events', () => {
     expect(vendorEventsOf('access.granted')).toEqual([]);
   });
 });
+
+describe('what a receiver of the vendor may choose by itself', () => {
+  const kinds = [
+    ['routine check', ['RoutineCheck']],
+    ['tamper alarm', ['Tamper']],
+    ['motion alarm', ['PersonDetected', 'VehicleDetected', 'MovementDetected']],
+    ['critical battery shutdown', ['CriticalBatteryShutdown']],
+    ['auxiliary power lost', ['AuxiliaryPowerLost']],
+    ['auxiliary power found', ['AuxiliaryPowerFound']],
+    ['battery removed', ['BatteryRemoved']],
+    ['battery charging fault', ['BatteryChargingFault']],
+    ['battery charging normal', ['BatteryChargingNormal']],
+    ['lid opened', ['LidOpened']],
+    ['snapshot', ['Snapshot']],
+    ['battery low', ['BatteryLow']],
+    ['battery restored', ['BatteryRestored']],
+    ['armed', ['Armed']],
+    ['disarmed', ['Disarmed']],
+    ['connection lost', ['ConnectionLost']],
+    ['connection found', ['DeviceConnected']],
+  ] as const;
+
+  it.each(kinds)('is told apart by our types, too: %s', (_, names) => {
+    const types = new Set(names.map((name) => EVENT_TABLE[name].type));
+    expect(types.size).toBe(1);
+    const [type = ''] = types;
+    // Nothing else has the type, so that a filter by it is one by this kind.
+    expect(vendorEventsOf(type).map(({ name }) => name)).toEqual(names);
+  });
+});

@@ -1300,6 +1300,8 @@ export type EventFilter = {
   siteIds?: InputMaybe<Array<Scalars['ID']['input']>>;
   /** Of one of these devices. */
   deviceIds?: InputMaybe<Array<Scalars['ID']['input']>>;
+  /** At devices of these kinds; events of no device match none. Routine checks every hour or every day are told apart by it. */
+  deviceTypes?: InputMaybe<Array<DeviceType>>;
   /** Known through one of these integrations. */
   integrationIds?: InputMaybe<Array<Scalars['ID']['input']>>;
   /** Of one of these families. */
