@@ -25,6 +25,7 @@ import { createVendorHost } from './pipeline/live/vendor-host.ts';
 import { createEventWriter, type EventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createRetention } from './pipeline/process/retention.ts';
+import { createDwellJob } from './pipeline/status/dwell.ts';
 import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
 import { createMaintenance } from './pipeline/status/maintenance.ts';
 import { createAliveJob } from './pipeline/status/outages.ts';
@@ -185,6 +186,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
 
   const maintenance = createMaintenance({ db, now });
   const statusJobs: readonly StatusJob[] = [
+    createDwellJob({ db, writer: events }),
     maintenance.job,
     // Before silence is judged: nobody was silent while we were away.
     createAliveJob({ db }),

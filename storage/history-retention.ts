@@ -3,6 +3,7 @@ import type { Tx } from './database.ts';
 
 /** Tables of what was, with the instant from which a row's age counts. Rows without it are not over and stay. */
 const HISTORIES = {
+  status_segments: { key: ['device_id', 'from_at'], at: 'to_at' },
   incidents: { key: ['id'], at: 'closed_at' },
   source_outages: { key: ['integration_id', 'from_at'], at: 'to_at' },
   maintenance_windows: { key: ['id'], at: 'to_at' },

@@ -19,6 +19,7 @@ const HISTORY_EVERY_MS = 3_600_000;
 const MAX_SEALS = 1_000;
 
 const HISTORIES: readonly History[] = [
+  'status_segments',
   'incidents',
   'source_outages',
   'maintenance_windows',
@@ -36,7 +37,7 @@ export interface RetentionDays {
   readonly deliveries?: number;
   /** Changes of the inventory; a cursor from before then is told to start over. Default 400. */
   readonly inventoryChanges?: number;
-  /** Incidents and outages that are over, planned work that was done, what was learned and not confirmed. Default 400. */
+  /** How devices were; incidents and outages that are over; planned work; what was learned and not confirmed. Default 400. */
   readonly history?: number;
   /** What syncs did. Default 90. */
   readonly syncRuns?: number;

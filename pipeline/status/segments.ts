@@ -72,10 +72,3 @@ async function upsert(
       on conflict (device_id, from_at) do update set ${set}`.execute(tx);
   }
 }
-
-/** Closed segments that ended before an instant. @returns how many rows went */
-export async function trimSegments(tx: Tx, before: number, limit: number): Promise<number> {
-  const { numAffectedRows } = await sql`delete from status_segments where (device_id, from_at) in (
-    select device_id, from_at from status_segments where to_at < ${before} order by to_at limit ${limit})`.execute(tx);
-  return Number(numAffectedRows ?? 0n);
-}
