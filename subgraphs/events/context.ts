@@ -2,6 +2,7 @@ import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
 import type { Simulation } from '../../pipeline/simulation/simulate.ts';
 import type { EventStream } from '../../pipeline/stream/event-stream.ts';
 import type { IntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
+import type { SiteHealthChanges } from '../../pipeline/stream/site-health.ts';
 import type { Principal } from '../../schema/principal.ts';
 import type { SubgraphRequest } from '../../schema/subgraph.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
@@ -19,6 +20,7 @@ export interface EventServices {
   readonly cursors: EventCursors;
   readonly stream: EventStream;
   readonly integrationChanges: IntegrationChanges;
+  readonly siteHealth: SiteHealthChanges;
   readonly deadLetters: DeadLetters;
   readonly inventory: InventoryScope;
   readonly catalogue: Catalogue;

@@ -5,6 +5,7 @@ import { createEventStream } from '../../pipeline/stream/event-stream.ts';
 import { createIntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
 import type { LogTail } from '../../pipeline/stream/log-tail.ts';
 import type { Timing } from '../../pipeline/stream/pausable.ts';
+import { createSiteHealthChanges } from '../../pipeline/stream/site-health.ts';
 import { buildSubgraph, subgraphSdl, type VendorWords } from '../../schema/build-subgraph.ts';
 import type { Subgraph } from '../../schema/subgraph.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
@@ -44,6 +45,7 @@ export function createEventsSubgraph(
     cursors,
     stream: createEventStream({ db, tail, cursors, now, ...timing }),
     integrationChanges: createIntegrationChanges({ db, ...timing }),
+    siteHealth: createSiteHealthChanges({ db, now, ...timing }),
     deadLetters,
     inventory: createInventoryScope(db, vendors, now),
     catalogue: createCatalogue(vendors),

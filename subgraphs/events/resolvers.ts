@@ -112,6 +112,14 @@ export const resolvers: Resolvers = {
         return mapped(changes, statusRoot);
       },
     },
+    siteHealthChanged: {
+      async subscribe(_, { orgId, throttleMs }, { principal, siteHealth, signal }) {
+        requireScope(principal, 'events:read');
+        const { access } = principal;
+        const changes = await siteHealth.subscribe({ access, orgId, throttleMs: throttleMs ?? 1_000, signal });
+        return mapped(changes, (change) => ({ siteHealthChanged: change }));
+      },
+    },
     integrationHealthChanged: {
       subscribe(_, { orgId }, { principal, integrationChanges, signal }) {
         requireScope(principal, 'events:read');
@@ -164,6 +172,10 @@ export const resolvers: Resolvers = {
     unknownCodes: ({ id }, _, context) => context.read().unknownCodes.load(id),
     deadLetters: ({ id }, { first, after, filter }, context) =>
       context.read().deadLetters(id, parsePageArgs(first, after), filter ?? {}),
+  },
+  SiteHealthChange: {
+    site: ({ siteId }) => ({ id: siteId }),
+    health: ({ health, asOf }) => ({ ...health, asOf }),
   },
   DeviceStatusChange: {
     device: ({ event: { device_id } }) => referenceOf(device_id),

@@ -3,6 +3,7 @@ import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } f
 import type { Reference, EventListing, EventEntry, MediaItem, DeadLetterListing, DeadLetterEntry } from '../model.ts';
 import type { LoggedEvent } from '../../../storage/event-log.ts';
 import type { CataloguedType } from '../catalogue.ts';
+import type { SiteHealthChange as SiteHealthItem } from '../../../pipeline/stream/site-health.ts';
 import type { StatusChange } from '../../../pipeline/stream/status-changes.ts';
 import type { UnknownCodeRow } from '../../../storage/unknown-codes.ts';
 import type { DeadLetterRow } from '../../../storage/inbox-dead-letters.ts';
@@ -417,6 +418,8 @@ export type Subscription = {
   events: EventStreamItem;
   /** Devices in your scope whose state changed. */
   deviceStatusChanged: DeviceStatusChange;
+  /** The org's sites in your scope, each whenever its counts are others than when they were last told; at first, than when you subscribed. Read `Site.health` once you are subscribed, then follow. */
+  siteHealthChanged: SiteHealthChange;
   /** The org's integrations whenever their state, mode or vital signs changed; at most once a second for each. */
   integrationHealthChanged: Integration;
 };
@@ -432,6 +435,12 @@ export type SubscriptionEventsArgs = {
 export type SubscriptionDeviceStatusChangedArgs = {
   filter?: InputMaybe<DeviceFilter>;
   after?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+export type SubscriptionSiteHealthChangedArgs = {
+  orgId: Scalars['ID']['input'];
+  throttleMs?: InputMaybe<Scalars['Int']['input']>;
 };
 
 
@@ -1232,6 +1241,40 @@ export type DeviceStatusChange = {
   cause: Maybe<Event>;
 };
 
+/** A site whose counts moved. */
+export type SiteHealthChange = {
+  __typename?: 'SiteHealthChange';
+  /** The site. */
+  site: Maybe<Site>;
+  /** Its counts now. */
+  health: HealthSummary;
+};
+
+/** How many devices are in which state. The four states add up to `total`. */
+export type HealthSummary = {
+  __typename?: 'HealthSummary';
+  /** All devices. */
+  total: Scalars['Int']['output'];
+  /** Reachable and working. */
+  online: Scalars['Int']['output'];
+  /** Not reachable. */
+  offline: Scalars['Int']['output'];
+  /** Reachable, with a fault. */
+  degraded: Scalars['Int']['output'];
+  /** Nobody said. */
+  unknown: Scalars['Int']['output'];
+  /** Changing too often to be believed. */
+  flapping: Scalars['Int']['output'];
+  /** In planned work now. */
+  inMaintenance: Scalars['Int']['output'];
+  /** Explained by another device's failure. */
+  suppressed: Scalars['Int']['output'];
+  /** The worst state of any device: OFFLINE, DEGRADED, UNKNOWN, ONLINE in this order; UNKNOWN when there is no device. */
+  worst: DeviceState;
+  /** When these counts were true. */
+  asOf: Scalars['DateTime']['output'];
+};
+
 /** A delivery that was authentic and could not be used, or that was refused. */
 export type DeadLetter = Node & {
   __typename?: 'DeadLetter';
@@ -1614,6 +1657,8 @@ export type ResolversTypes = {
   StreamHeartbeat: ResolverTypeWrapper<StreamHeartbeat>;
   StreamGap: ResolverTypeWrapper<StreamGap>;
   DeviceStatusChange: ResolverTypeWrapper<StatusChange>;
+  SiteHealthChange: ResolverTypeWrapper<SiteHealthItem>;
+  HealthSummary: ResolverTypeWrapper<HealthSummary>;
   DeadLetter: ResolverTypeWrapper<DeadLetterRow>;
   DeadLetterStage: DeadLetterStage;
   DeadLetterConnection: ResolverTypeWrapper<DeadLetterListing>;
@@ -1676,6 +1721,8 @@ export type ResolversParentTypes = {
   StreamHeartbeat: StreamHeartbeat;
   StreamGap: StreamGap;
   DeviceStatusChange: StatusChange;
+  SiteHealthChange: SiteHealthItem;
+  HealthSummary: HealthSummary;
   DeadLetter: DeadLetterRow;
   DeadLetterConnection: DeadLetterListing;
   DeadLetterEdge: DeadLetterEntry;
@@ -1738,6 +1785,7 @@ export type MutationResolvers<ContextType = Context, ParentType extends Resolver
 export type SubscriptionResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Subscription'] = ResolversParentTypes['Subscription']> = {
   events?: SubscriptionResolver<ResolversTypes['EventStreamItem'], "events", ParentType, ContextType, RequireFields<SubscriptionEventsArgs, 'heartbeatSeconds'>>;
   deviceStatusChanged?: SubscriptionResolver<ResolversTypes['DeviceStatusChange'], "deviceStatusChanged", ParentType, ContextType, Partial<SubscriptionDeviceStatusChangedArgs>>;
+  siteHealthChanged?: SubscriptionResolver<ResolversTypes['SiteHealthChange'], "siteHealthChanged", ParentType, ContextType, RequireFields<SubscriptionSiteHealthChangedArgs, 'orgId' | 'throttleMs'>>;
   integrationHealthChanged?: SubscriptionResolver<ResolversTypes['Integration'], "integrationHealthChanged", ParentType, ContextType, RequireFields<SubscriptionIntegrationHealthChangedArgs, 'orgId'>>;
 };
 
@@ -2101,6 +2149,24 @@ export type DeviceStatusChangeResolvers<ContextType = Context, ParentType extend
   cause?: Resolver<Maybe<ResolversTypes['Event']>, ParentType, ContextType>;
 };
 
+export type SiteHealthChangeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SiteHealthChange'] = ResolversParentTypes['SiteHealthChange']> = {
+  site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
+  health?: Resolver<ResolversTypes['HealthSummary'], ParentType, ContextType>;
+};
+
+export type HealthSummaryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['HealthSummary'] = ResolversParentTypes['HealthSummary']> = {
+  total?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  online?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  offline?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  degraded?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  unknown?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  flapping?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  inMaintenance?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  suppressed?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  worst?: Resolver<ResolversTypes['DeviceState'], ParentType, ContextType>;
+  asOf?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
 export type DeadLetterResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeadLetter'] = ResolversParentTypes['DeadLetter'], FederationReferenceType extends FederationReferenceTypes['DeadLetter'] = FederationReferenceTypes['DeadLetter']> = {
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['DeadLetter']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
@@ -2176,6 +2242,8 @@ export type Resolvers<ContextType = Context> = {
   StreamHeartbeat?: StreamHeartbeatResolvers<ContextType>;
   StreamGap?: StreamGapResolvers<ContextType>;
   DeviceStatusChange?: DeviceStatusChangeResolvers<ContextType>;
+  SiteHealthChange?: SiteHealthChangeResolvers<ContextType>;
+  HealthSummary?: HealthSummaryResolvers<ContextType>;
   DeadLetter?: DeadLetterResolvers<ContextType>;
   DeadLetterConnection?: DeadLetterConnectionResolvers<ContextType>;
   DeadLetterEdge?: DeadLetterEdgeResolvers<ContextType>;
