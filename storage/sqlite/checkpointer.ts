@@ -4,6 +4,8 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { CheckpointReply, type CheckpointMode } from './checkpoint-message.ts';
 
+/** The log is started over at so many times the bound even when writers have to wait for all of it. */
+const FORCE_FACTOR = 8;
 /** How often pages of the write-ahead log move to the database, in milliseconds, while anybody writes. */
 const INTERVAL_MS = 200;
 /** PASSIVE never waits for anyone, so the log grows under load; above this we wait for a moment without readers. */
@@ -58,9 +60,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     if (isBusy) return schedule();
     isDirty = false;
     isBusy = true;
-    const mode: CheckpointMode = walBytes(file) > maxWalBytes ? 'truncate' : 'passive';
     worker ??= start();
-    worker.postMessage(mode);
+    worker.postMessage(modeFor(walBytes(file), maxWalBytes));
   };
 
   const schedule = (): void => {
@@ -85,6 +86,11 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       await exited;
     },
   };
+}
+
+function modeFor(bytes: number, maxBytes: number): CheckpointMode {
+  if (bytes > maxBytes * FORCE_FACTOR) return 'force';
+  return bytes > maxBytes ? 'truncate' : 'passive';
 }
 
 function walBytes(file: string): number {

@@ -4,7 +4,7 @@ import { StorageError } from '../storage-error.ts';
 import type { SqliteConnection } from './sqlite-connection.ts';
 
 /** How long a writer waits for its turn while another process has it, in milliseconds: senders of webhooks wait for 10 s. */
-const BUSY_TIMEOUT_MS = 5_000;
+const BUSY_TIMEOUT_MS = 8_000;
 const BUSY_RETRY_MS = 5;
 
 /** What Kysely sees of the handle for the length of one transaction. */
