@@ -6,6 +6,7 @@ import type { CursorCodec } from './cursor.ts';
 import type { Database } from './database.ts';
 import { createIntegrationVitals, type IntegrationVitals } from './directory-store-vitals.ts';
 import { createDirectoryWriter, type DirectoryWriter } from './directory-store-write.ts';
+import { readVisiblePolicies, type StatusPolicyRow } from './status-policies.ts';
 import { createMaintenanceReader, type MaintenanceReader } from './maintenance-windows.ts';
 import type { ExternalIdRow, IntegrationRow, OrgRow, SecretRow, SiteBindingRow, SiteRow, ZoneRow } from './rows.ts';
 import { hasDeviceIn, readSitesByOffline } from './site-pages.ts';
@@ -53,6 +54,8 @@ export type SecretNote = Omit<SecretRow, 'sealed'>;
  * come in any order where ids were given, and ids that are unknown or out of scope are left out.
  */
 export interface DirectoryStore extends IntegrationVitals, DirectoryWriter, MaintenanceReader {
+  /** How status is judged in these orgs, the whole org first. */
+  statusPolicies(access: AccessScope, orgIds: readonly string[]): Promise<readonly StatusPolicyRow[]>;
   orgs(access: AccessScope, ids: readonly string[]): Promise<readonly OrgRow[]>;
   sites(access: AccessScope, ids: readonly string[]): Promise<readonly SiteRow[]>;
   zones(access: AccessScope, ids: readonly string[]): Promise<readonly ZoneRow[]>;
@@ -162,6 +165,7 @@ export function createDirectoryStore({ db, cursors, now, isSandbox = false }: Di
     ...createIntegrationVitals(db, now),
     ...createDirectoryWriter(db, now, isSandbox),
     ...createMaintenanceReader(db),
+    statusPolicies: (access, orgIds) => readVisiblePolicies(db, access, { orgIds }),
 
     orgs: (access, ids) =>
       read.selectFrom('orgs').selectAll().where(visibleOrg(access)).where(isOneOf('orgs.id', ids)).execute(),

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
-import { type Kysely, type Selectable, sql } from 'kysely';
-import type { Tx } from './database.ts';
+import { type Kysely, type Selectable, type SqlBool, sql } from 'kysely';
+import type { AccessScope } from '../schema/principal.ts';
+import { visibleAtSite, visibleInOrg } from './access-conditions.ts';
+import type { Database, Tx } from './database.ts';
+import { any, isOneOf } from './sql-conditions.ts';
 import type { StatusPoliciesTable, Tables } from './tables.ts';
 
 export type StatusPolicyRow = Selectable<StatusPoliciesTable>;
@@ -43,9 +46,37 @@ export async function readStatusPolicies(db: Kysely<Tables>, orgId: string): Pro
     .execute();
 }
 
-export async function findStatusPolicy(db: Kysely<Tables>, id: string): Promise<StatusPolicyRow | null> {
-  const row = await db.selectFrom('status_policies').selectAll().where('id', '=', id).executeTakeFirst();
-  return row ?? null;
+/**
+ * Policies in a principal's scope, the whole org first. One that is limited to sites sees what its devices are judged by:
+ * policies of its sites, of devices there, and of the whole org.
+ */
+export async function readVisiblePolicies(
+  db: Database,
+  access: AccessScope,
+  which: { readonly ids: readonly string[] } | { readonly orgIds: readonly string[] },
+): Promise<readonly StatusPolicyRow[]> {
+  const { siteIds } = access;
+  const named =
+    'ids' in which ? isOneOf('status_policies.id', which.ids) : isOneOf('status_policies.org_id', which.orgIds);
+  let query = db.read
+    .selectFrom('status_policies')
+    .selectAll()
+    .where(named)
+    .where(visibleInOrg(access, 'status_policies'));
+  if (siteIds !== null) {
+    query = query.where(
+      any([
+        sql<SqlBool>`(status_policies.site_id is null and status_policies.device_id is null)`,
+        isOneOf('status_policies.site_id', siteIds),
+        sql<SqlBool>`exists (select 1 from devices where devices.id = status_policies.device_id and ${visibleAtSite(access, 'devices')})`,
+      ]),
+    );
+  }
+  return query
+    .orderBy(sql`coalesce(device_id, '')`)
+    .orderBy(sql`coalesce(site_id, '')`)
+    .orderBy(sql`coalesce(device_type, '')`)
+    .execute();
 }
 
 /** @returns null when the org has as many as it may */

@@ -2,6 +2,7 @@ import type { IngestTraits } from '../../adapter-kit/define-vendor.ts';
 import type { SubgraphRequest } from '../../schema/subgraph.ts';
 import type { Principal } from '../../schema/principal.ts';
 import type { Maintenance } from '../../pipeline/status/maintenance.ts';
+import type { StatusPolicies } from '../../pipeline/status/policy-service.ts';
 import type { IntegrationService } from '../../pipeline/integrations/service.ts';
 import type { DirectoryStore } from '../../storage/directory-store.ts';
 import { requireScope } from '../require-scope.ts';
@@ -20,6 +21,7 @@ export interface DirectoryServices {
   readonly store: DirectoryStore;
   readonly integrations: IntegrationService;
   readonly maintenance: Maintenance;
+  readonly policies: StatusPolicies;
   readonly vendors: readonly DirectoryVendor[];
   /** Where platforms reach us: webhooks go to `<publicUrl>/webhooks/<integration id>`. */
   readonly publicUrl: URL;

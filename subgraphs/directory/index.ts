@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { IntegrationService } from '../../pipeline/integrations/service.ts';
 import { createMaintenance, type Maintenance } from '../../pipeline/status/maintenance.ts';
+import { createStatusPolicies } from '../../pipeline/status/policy-service.ts';
 import { buildSubgraph, subgraphSdl, type VendorWords, vendorStubs } from '../../schema/build-subgraph.ts';
 import type { Subgraph } from '../../schema/subgraph.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
@@ -35,6 +36,7 @@ export function createDirectorySubgraph(
     store: createDirectoryStore({ db, cursors, now, isSandbox }),
     integrations,
     maintenance: options.maintenance ?? createMaintenance({ db, now }),
+    policies: createStatusPolicies({ db, now }),
     vendors,
     publicUrl,
     now,

@@ -2,6 +2,7 @@ import type DataLoader from 'dataloader';
 import type { AccessScope } from '../../schema/principal.ts';
 import { MAX_PAGE_SIZE, type PageArgs } from '../../storage/connection.ts';
 import type { DirectoryStore, SecretNote, SiteFilter, SiteListArgs } from '../../storage/directory-store.ts';
+import type { StatusPolicyRow } from '../../storage/status-policies.ts';
 import { NO_VITALS, type Vitals } from '../../storage/directory-store-vitals.ts';
 import type {
   ExternalIdRow,
@@ -28,6 +29,7 @@ export interface DirectoryLoaders {
   readonly webhookSecrets: DataLoader<string, SecretNote[]>;
   readonly vitals: DataLoader<string, Vitals>;
   readonly maintenanceWindow: DataLoader<string, MaintenanceWindowRow | null>;
+  readonly statusPolicies: DataLoader<string, StatusPolicyRow[]>;
   /** @param activeAt milliseconds; null: all of them */
   windowsOfOrg(orgId: string, activeAt: number | null): Promise<readonly MaintenanceWindowRow[]>;
   windowsOfSite(siteId: string, activeAt: number | null): Promise<readonly MaintenanceWindowRow[]>;
@@ -95,6 +97,10 @@ export function createDirectoryLoaders(store: DirectoryStore, access: AccessScop
       (row) => row.integration_id,
     ),
     maintenanceWindow: createRowLoader((ids) => store.windows(access, ids)),
+    statusPolicies: createGroupLoader(
+      (ids) => store.statusPolicies(access, ids),
+      (row) => row.org_id,
+    ),
     windowsOfOrg: (orgId, activeAt) => orgWindows.load(orgId, activeAt),
     windowsOfSite: (siteId, activeAt) => siteWindows.load(siteId, activeAt),
     vitals: createValueLoader((ids) => store.vitals(access, ids), NO_VITALS),

@@ -1,4 +1,11 @@
-import { INGEST_MODES, INTEGRATION_STATES, SIGNATURE_PROFILES, SYNC_STATES, ZONE_KINDS } from '../../schema/words.ts';
+import {
+  DEVICE_TYPES,
+  INGEST_MODES,
+  INTEGRATION_STATES,
+  SIGNATURE_PROFILES,
+  SYNC_STATES,
+  ZONE_KINDS,
+} from '../../schema/words.ts';
 import { parsePageArgs } from '../../storage/connection.ts';
 import type { IntegrationRow, OrgRow, SiteRow } from '../../storage/rows.ts';
 import { connectionResolvers, edgeResolvers } from '../listing.ts';
@@ -50,6 +57,8 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     unbindSite: (_, { input }, { integrations, principal }) => integrations.unbindSite(principal, input),
     createMaintenanceWindow: (_, { input }, { maintenance, principal }) => maintenance.create(principal, input),
     deleteMaintenanceWindow: (_, { input }, { maintenance, principal }) => maintenance.delete(principal, input.id),
+    setStatusPolicy: (_, { input }, { policies, principal }) => policies.set(principal, input),
+    deleteStatusPolicy: (_, { input }, { policies, principal }) => policies.delete(principal, input.id),
     rotateWebhookSecret: (_, { input }, { integrations, principal }) =>
       integrations.rotateWebhookSecret(principal, input),
   },
@@ -81,6 +90,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     maintenanceWindows: async ({ id }, { activeAt }, context) => [
       ...(await context.read().windowsOfOrg(id, activeAt ?? null)),
     ],
+    statusPolicies: ({ id }, _, context) => context.read().statusPolicies.load(id),
     integrations: ({ id }, { first, after }, context) =>
       context.read().integrationsOfOrg(id, parsePageArgs(first, after)),
   },
@@ -107,6 +117,18 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     to: (row) => row.to_at,
     createdBy: (row) => row.created_by,
     createdAt: (row) => row.created_at,
+  },
+
+  StatusPolicy: {
+    org: (row, _, context) => orgOf(row.org_id, context.read().org),
+    site: (row, _, context) => (row.site_id === null ? null : context.read().site.load(row.site_id)),
+    deviceType: (row) => toWord(DEVICE_TYPES, row.device_type, null),
+    device: (row) => (row.device_id === null ? null : { id: row.device_id }),
+    offlineDwell: (row) => row.offline_dwell_ms,
+    flapChanges: (row) => row.flap_changes,
+    flapWindow: (row) => row.flap_window_ms,
+    silence: (row) => row.silence_ms,
+    updatedAt: (row) => row.updated_at,
   },
 
   Zone: {

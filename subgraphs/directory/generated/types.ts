@@ -2,6 +2,7 @@
 import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } from 'graphql';
 import type { OrgRow, SiteRow, ZoneRow, ExternalIdRow, IntegrationRow, MaintenanceWindowRow, SiteBindingRow } from '../../../storage/rows.ts';
 import type { OrgListing, OrgEntry, SiteListing, SiteEntry, IntegrationListing, IntegrationEntry, Reference, PlatformStub } from '../model.ts';
+import type { StatusPolicyRow } from '../../../storage/status-policies.ts';
 import type { SecretNote } from '../../../storage/directory-store.ts';
 import type { Principal } from '../../../schema/principal.ts';
 import type { UserError as UserErrorItem } from '../../../schema/words.ts';
@@ -433,6 +434,10 @@ export type Mutation = {
   createMaintenanceWindow: MaintenanceWindowPayload;
   /** Takes planned work back as if it had never been planned, also for availability. To end it early, plan it anew with another end. */
   deleteMaintenanceWindow: DeletePayload;
+  /** Decides how the status of devices is judged: in an org, at a site, for a type of device, or for one device. What was said before for the same place is replaced. It counts for what is heard from now on. */
+  setStatusPolicy: StatusPolicyPayload;
+  /** Takes a policy back: wider ones decide again. */
+  deleteStatusPolicy: DeletePayload;
   /** Makes a new webhook secret; the previous one stays valid for the overlap. */
   rotateWebhookSecret: RotateWebhookSecretPayload;
 };
@@ -483,6 +488,16 @@ export type MutationDeleteMaintenanceWindowArgs = {
 };
 
 
+export type MutationSetStatusPolicyArgs = {
+  input: StatusPolicyInput;
+};
+
+
+export type MutationDeleteStatusPolicyArgs = {
+  input: DeleteStatusPolicyInput;
+};
+
+
 export type MutationRotateWebhookSecretArgs = {
   input: RotateWebhookSecretInput;
 };
@@ -526,6 +541,8 @@ export type Org = Node & {
   sites: SiteConnection;
   /** Planned work in the org, newest first, at most 500. A token that is limited to sites sees what concerns them. */
   maintenanceWindows: Array<MaintenanceWindow>;
+  /** How the status of its devices is judged where it is not as usual: the whole org first, then types, sites and devices; at most 500. A token that is limited to sites sees what concerns them. */
+  statusPolicies: Array<StatusPolicy>;
   /** The org's integrations in your scope, by name. */
   integrations: IntegrationConnection;
 };
@@ -588,6 +605,34 @@ export type Device = {
   __typename?: 'Device';
   /** Opaque; stable over restarts, renames, re-syncs and address changes. */
   id: Scalars['ID']['output'];
+};
+
+/**
+ * How the status of devices is judged. Of each value the narrowest policy decides that says something: for the device, for
+ * its site and type, for its site, for its type, for its org.
+ */
+export type StatusPolicy = {
+  __typename?: 'StatusPolicy';
+  /** Opaque; the same for the same place. */
+  id: Scalars['ID']['output'];
+  /** The customer. */
+  org: Org;
+  /** Devices of this site; null when of any. */
+  site: Maybe<Site>;
+  /** Devices of this type; null when of any. */
+  deviceType: Maybe<DeviceType>;
+  /** This device alone; null when it is about more. */
+  device: Maybe<Device>;
+  /** How long a device must be offline, by its source's clock, before it counts; until then its status says what is pending. Null: a wider policy decides; as usual at once. */
+  offlineDwell: Maybe<Scalars['Duration']['output']>;
+  /** So many changes within the window are flapping. Null: a wider policy decides; as usual 6. */
+  flapChanges: Maybe<Scalars['Int']['output']>;
+  /** The window that changes are counted in. Null: a wider policy decides; as usual ten minutes. */
+  flapWindow: Maybe<Scalars['Duration']['output']>;
+  /** How long silence is normal for devices whose platform only pushes. Null: a wider policy decides; as usual what was learned. */
+  silence: Maybe<Scalars['Duration']['output']>;
+  /** When it was decided. */
+  updatedAt: Scalars['DateTime']['output'];
 };
 
 /** Planned work: at one device, at one site, or in the whole org. */
@@ -1044,6 +1089,32 @@ export type DeleteMaintenanceWindowInput = {
   id: Scalars['ID']['input'];
 };
 
+/** How to judge the status of devices. Without site, type and device: in the whole org. At least one value. */
+export type StatusPolicyInput = {
+  /** The customer. */
+  orgId: Scalars['ID']['input'];
+  /** Devices of this site; together with `deviceType`, those of the type there. A token that is limited to sites must give it or `deviceId`. */
+  siteId?: InputMaybe<Scalars['ID']['input']>;
+  /** Devices of this type. */
+  deviceType?: InputMaybe<DeviceType>;
+  /** One device; without site and type. */
+  deviceId?: InputMaybe<Scalars['ID']['input']>;
+  /** How long a device must be offline before it counts; 0 to one day. */
+  offlineDwell?: InputMaybe<Scalars['Duration']['input']>;
+  /** So many changes within the window are flapping; 2 to 50. */
+  flapChanges?: InputMaybe<Scalars['Int']['input']>;
+  /** The window that changes are counted in; 10 seconds to one day. */
+  flapWindow?: InputMaybe<Scalars['Duration']['input']>;
+  /** How long silence is normal; one minute to 30 days. */
+  silence?: InputMaybe<Scalars['Duration']['input']>;
+};
+
+/** Which policy to take back. */
+export type DeleteStatusPolicyInput = {
+  /** Its id. */
+  id: Scalars['ID']['input'];
+};
+
 /** Which secret to replace. */
 export type RotateWebhookSecretInput = {
   /** Whose secret. */
@@ -1143,6 +1214,15 @@ export type MaintenanceWindowPayload = {
   __typename?: 'MaintenanceWindowPayload';
   /** The planned work; null when there are user errors. */
   maintenanceWindow: Maybe<MaintenanceWindow>;
+  /** Why it was not done; empty when it was. */
+  userErrors: Array<UserError>;
+};
+
+/** The policy, or why not. */
+export type StatusPolicyPayload = {
+  __typename?: 'StatusPolicyPayload';
+  /** The policy; null when there are user errors. */
+  statusPolicy: Maybe<StatusPolicy>;
   /** Why it was not done; empty when it was. */
   userErrors: Array<UserError>;
 };
@@ -1373,6 +1453,7 @@ export type ResolversTypes = {
   Org: ResolverTypeWrapper<OrgRow>;
   Site: ResolverTypeWrapper<SiteRow>;
   Device: ResolverTypeWrapper<Reference>;
+  StatusPolicy: ResolverTypeWrapper<StatusPolicyRow>;
   MaintenanceWindow: ResolverTypeWrapper<MaintenanceWindowRow>;
   Zone: ResolverTypeWrapper<ZoneRow>;
   ZoneKind: ZoneKind;
@@ -1409,6 +1490,8 @@ export type ResolversTypes = {
   UnbindSiteInput: UnbindSiteInput;
   MaintenanceWindowInput: MaintenanceWindowInput;
   DeleteMaintenanceWindowInput: DeleteMaintenanceWindowInput;
+  StatusPolicyInput: StatusPolicyInput;
+  DeleteStatusPolicyInput: DeleteStatusPolicyInput;
   RotateWebhookSecretInput: RotateWebhookSecretInput;
   OrgPayload: ResolverTypeWrapper<Omit<OrgPayload, 'org' | 'userErrors'> & { org?: Maybe<ResolversTypes['Org']>, userErrors: Array<ResolversTypes['UserError']> }>;
   SitePayload: ResolverTypeWrapper<Omit<SitePayload, 'site' | 'userErrors'> & { site?: Maybe<ResolversTypes['Site']>, userErrors: Array<ResolversTypes['UserError']> }>;
@@ -1419,6 +1502,7 @@ export type ResolversTypes = {
   DeletePayload: ResolverTypeWrapper<Omit<DeletePayload, 'userErrors'> & { userErrors: Array<ResolversTypes['UserError']> }>;
   BindSitePayload: ResolverTypeWrapper<Omit<BindSitePayload, 'binding' | 'userErrors'> & { binding?: Maybe<ResolversTypes['SiteBinding']>, userErrors: Array<ResolversTypes['UserError']> }>;
   MaintenanceWindowPayload: ResolverTypeWrapper<Omit<MaintenanceWindowPayload, 'maintenanceWindow' | 'userErrors'> & { maintenanceWindow?: Maybe<ResolversTypes['MaintenanceWindow']>, userErrors: Array<ResolversTypes['UserError']> }>;
+  StatusPolicyPayload: ResolverTypeWrapper<Omit<StatusPolicyPayload, 'statusPolicy' | 'userErrors'> & { statusPolicy?: Maybe<ResolversTypes['StatusPolicy']>, userErrors: Array<ResolversTypes['UserError']> }>;
   RotateWebhookSecretPayload: ResolverTypeWrapper<Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversTypes['InboundWebhook']>, userErrors: Array<ResolversTypes['UserError']> }>;
   VendorCloudPlatform: ResolverTypeWrapper<VendorCloudPlatform>;
   MilestonePlatform: ResolverTypeWrapper<MilestonePlatform>;
@@ -1454,6 +1538,7 @@ export type ResolversParentTypes = {
   Org: OrgRow;
   Site: SiteRow;
   Device: Reference;
+  StatusPolicy: StatusPolicyRow;
   MaintenanceWindow: MaintenanceWindowRow;
   Zone: ZoneRow;
   Coordinates: Coordinates;
@@ -1488,6 +1573,8 @@ export type ResolversParentTypes = {
   UnbindSiteInput: UnbindSiteInput;
   MaintenanceWindowInput: MaintenanceWindowInput;
   DeleteMaintenanceWindowInput: DeleteMaintenanceWindowInput;
+  StatusPolicyInput: StatusPolicyInput;
+  DeleteStatusPolicyInput: DeleteStatusPolicyInput;
   RotateWebhookSecretInput: RotateWebhookSecretInput;
   OrgPayload: Omit<OrgPayload, 'org' | 'userErrors'> & { org?: Maybe<ResolversParentTypes['Org']>, userErrors: Array<ResolversParentTypes['UserError']> };
   SitePayload: Omit<SitePayload, 'site' | 'userErrors'> & { site?: Maybe<ResolversParentTypes['Site']>, userErrors: Array<ResolversParentTypes['UserError']> };
@@ -1497,6 +1584,7 @@ export type ResolversParentTypes = {
   DeletePayload: Omit<DeletePayload, 'userErrors'> & { userErrors: Array<ResolversParentTypes['UserError']> };
   BindSitePayload: Omit<BindSitePayload, 'binding' | 'userErrors'> & { binding?: Maybe<ResolversParentTypes['SiteBinding']>, userErrors: Array<ResolversParentTypes['UserError']> };
   MaintenanceWindowPayload: Omit<MaintenanceWindowPayload, 'maintenanceWindow' | 'userErrors'> & { maintenanceWindow?: Maybe<ResolversParentTypes['MaintenanceWindow']>, userErrors: Array<ResolversParentTypes['UserError']> };
+  StatusPolicyPayload: Omit<StatusPolicyPayload, 'statusPolicy' | 'userErrors'> & { statusPolicy?: Maybe<ResolversParentTypes['StatusPolicy']>, userErrors: Array<ResolversParentTypes['UserError']> };
   RotateWebhookSecretPayload: Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversParentTypes['InboundWebhook']>, userErrors: Array<ResolversParentTypes['UserError']> };
   VendorCloudPlatform: VendorCloudPlatform;
   MilestonePlatform: MilestonePlatform;
@@ -1566,6 +1654,8 @@ export type MutationResolvers<ContextType = Context, ParentType extends Resolver
   unbindSite?: Resolver<ResolversTypes['DeletePayload'], ParentType, ContextType, RequireFields<MutationUnbindSiteArgs, 'input'>>;
   createMaintenanceWindow?: Resolver<ResolversTypes['MaintenanceWindowPayload'], ParentType, ContextType, RequireFields<MutationCreateMaintenanceWindowArgs, 'input'>>;
   deleteMaintenanceWindow?: Resolver<ResolversTypes['DeletePayload'], ParentType, ContextType, RequireFields<MutationDeleteMaintenanceWindowArgs, 'input'>>;
+  setStatusPolicy?: Resolver<ResolversTypes['StatusPolicyPayload'], ParentType, ContextType, RequireFields<MutationSetStatusPolicyArgs, 'input'>>;
+  deleteStatusPolicy?: Resolver<ResolversTypes['DeletePayload'], ParentType, ContextType, RequireFields<MutationDeleteStatusPolicyArgs, 'input'>>;
   rotateWebhookSecret?: Resolver<ResolversTypes['RotateWebhookSecretPayload'], ParentType, ContextType, RequireFields<MutationRotateWebhookSecretArgs, 'input'>>;
 };
 
@@ -1585,6 +1675,7 @@ export type OrgResolvers<ContextType = Context, ParentType extends ResolversPare
   externalIds?: Resolver<Array<ResolversTypes['ExternalId']>, ParentType, ContextType>;
   sites?: Resolver<ResolversTypes['SiteConnection'], ParentType, ContextType, RequireFields<OrgSitesArgs, 'first'>>;
   maintenanceWindows?: Resolver<Array<ResolversTypes['MaintenanceWindow']>, ParentType, ContextType, Partial<OrgMaintenanceWindowsArgs>>;
+  statusPolicies?: Resolver<Array<ResolversTypes['StatusPolicy']>, ParentType, ContextType>;
   integrations?: Resolver<ResolversTypes['IntegrationConnection'], ParentType, ContextType, RequireFields<OrgIntegrationsArgs, 'first'>>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1606,6 +1697,19 @@ export type SiteResolvers<ContextType = Context, ParentType extends ResolversPar
 
 export type DeviceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Device'] = ResolversParentTypes['Device']> = {
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+};
+
+export type StatusPolicyResolvers<ContextType = Context, ParentType extends ResolversParentTypes['StatusPolicy'] = ResolversParentTypes['StatusPolicy']> = {
+  id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
+  org?: Resolver<ResolversTypes['Org'], ParentType, ContextType>;
+  site?: Resolver<Maybe<ResolversTypes['Site']>, ParentType, ContextType>;
+  deviceType?: Resolver<Maybe<ResolversTypes['DeviceType']>, ParentType, ContextType>;
+  device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
+  offlineDwell?: Resolver<Maybe<ResolversTypes['Duration']>, ParentType, ContextType>;
+  flapChanges?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  flapWindow?: Resolver<Maybe<ResolversTypes['Duration']>, ParentType, ContextType>;
+  silence?: Resolver<Maybe<ResolversTypes['Duration']>, ParentType, ContextType>;
+  updatedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type MaintenanceWindowResolvers<ContextType = Context, ParentType extends ResolversParentTypes['MaintenanceWindow'] = ResolversParentTypes['MaintenanceWindow'], FederationReferenceType extends FederationReferenceTypes['MaintenanceWindow'] = FederationReferenceTypes['MaintenanceWindow']> = {
@@ -1803,6 +1907,11 @@ export type MaintenanceWindowPayloadResolvers<ContextType = Context, ParentType 
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type StatusPolicyPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['StatusPolicyPayload'] = ResolversParentTypes['StatusPolicyPayload']> = {
+  statusPolicy?: Resolver<Maybe<ResolversTypes['StatusPolicy']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type RotateWebhookSecretPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['RotateWebhookSecretPayload'] = ResolversParentTypes['RotateWebhookSecretPayload']> = {
   webhook?: Resolver<Maybe<ResolversTypes['InboundWebhook']>, ParentType, ContextType>;
   newSecretOnce?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1861,6 +1970,7 @@ export type Resolvers<ContextType = Context> = {
   Org?: OrgResolvers<ContextType>;
   Site?: SiteResolvers<ContextType>;
   Device?: DeviceResolvers<ContextType>;
+  StatusPolicy?: StatusPolicyResolvers<ContextType>;
   MaintenanceWindow?: MaintenanceWindowResolvers<ContextType>;
   Zone?: ZoneResolvers<ContextType>;
   Coordinates?: CoordinatesResolvers<ContextType>;
@@ -1887,6 +1997,7 @@ export type Resolvers<ContextType = Context> = {
   DeletePayload?: DeletePayloadResolvers<ContextType>;
   BindSitePayload?: BindSitePayloadResolvers<ContextType>;
   MaintenanceWindowPayload?: MaintenanceWindowPayloadResolvers<ContextType>;
+  StatusPolicyPayload?: StatusPolicyPayloadResolvers<ContextType>;
   RotateWebhookSecretPayload?: RotateWebhookSecretPayloadResolvers<ContextType>;
   VendorCloudPlatform?: VendorCloudPlatformResolvers<ContextType>;
   MilestonePlatform?: MilestonePlatformResolvers<ContextType>;
