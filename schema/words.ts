@@ -38,6 +38,10 @@ export const STATUS_REASONS = [
 ] as const;
 export type StatusReason = (typeof STATUS_REASONS)[number];
 
+/** What an incident was concluded to be. */
+export const INCIDENT_CAUSES = ['DEVICE_DOWN', 'PLATFORM_DOWN', 'SITE_POWER'] as const;
+export type IncidentCause = (typeof INCIDENT_CAUSES)[number];
+
 export const EVIDENCE_SOURCES = [
   'WEBHOOK',
   'STREAM',

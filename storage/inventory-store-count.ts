@@ -1,7 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely';
 import { fault } from '../schema/errors.ts';
 import { type HealthCounts, type PlainCounts, withWorst } from './health-counts.ts';
-import type { InventoryVendor } from './inventory-store-scope.ts';
+import type { DeviceParent, InventoryVendor } from './inventory-store-scope.ts';
 import type { Condition } from './sql-conditions.ts';
 import type { Tables } from './tables.ts';
 
@@ -38,7 +38,7 @@ const STATE_COUNTS = sql`
   cast(coalesce(sum(case when devices.suppressed_by is not null then 1 else 0 end), 0) as bigint) as "suppressed"`;
 
 /** Whose list a count belongs to; null for one list alone, whose results have the key ''. */
-export type ParentColumn = 'org_id' | 'site_id' | 'parent_id' | null;
+export type ParentColumn = DeviceParent['column'] | null;
 
 export interface Counter {
   /** By parent; parents without devices are absent. */

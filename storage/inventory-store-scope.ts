@@ -34,9 +34,9 @@ export interface DeviceSelection {
   readonly search: string | null;
 }
 
-/** A list that hangs on something else: the devices of an org, of a site, or behind a device. */
+/** A list that hangs on something else: the devices of an org, a site or an integration, behind a device, in an incident. */
 export interface DeviceParent {
-  readonly column: 'org_id' | 'site_id' | 'parent_id';
+  readonly column: 'org_id' | 'site_id' | 'parent_id' | 'incident_id' | 'integration_id';
   readonly ids: readonly string[];
 }
 

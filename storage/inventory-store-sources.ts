@@ -132,8 +132,11 @@ export function createSourceReader(db: Database, vendors: readonly InventoryVend
         return sql`select integrations.org_id as "parent", integrations.id as "id" from integrations where ${isOneOf('integrations.org_id', ids)}`;
       case 'site_id':
         return pairsOfSites(access, ids);
+      case 'integration_id':
+        return sql`select integrations.id as "parent", integrations.id as "id" from integrations where ${isOneOf('integrations.id', ids)}`;
       case 'parent_id':
-        return sql`select distinct devices.parent_id as "parent", devices.integration_id as "id" from devices where ${visibleAtSite(access, 'devices')} and ${isOneOf('devices.parent_id', ids)}`;
+      case 'incident_id':
+        return sql`select distinct ${sql.ref(`devices.${column}`)} as "parent", devices.integration_id as "id" from devices where ${visibleAtSite(access, 'devices')} and ${isOneOf(`devices.${column}`, ids)}`;
     }
   }
 

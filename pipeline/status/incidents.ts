@@ -1,14 +1,13 @@
 import type { Selectable } from 'kysely';
 import { sql } from 'kysely';
 import type { EventDraft } from '../../adapter-kit/model.ts';
-import type { Severity } from '../../schema/words.ts';
+import { INCIDENT_CAUSES, type IncidentCause, type Severity } from '../../schema/words.ts';
 import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { IncidentsTable } from '../../storage/tables.ts';
 import type { EventWriter } from '../process/event-writer.ts';
 
 export type IncidentRow = Selectable<IncidentsTable>;
-export type IncidentCause = 'DEVICE_DOWN' | 'PLATFORM_DOWN' | 'SITE_POWER';
 
 /** Where an incident is told: the log knows devices and vendors' sites of one integration. */
 export interface Told {
@@ -28,8 +27,7 @@ const OPENED: Readonly<Record<IncidentCause, Severity>> = {
 };
 
 function causeOf(incident: Pick<IncidentRow, 'cause'>): IncidentCause {
-  const { cause } = incident;
-  return cause === 'PLATFORM_DOWN' || cause === 'SITE_POWER' ? cause : 'DEVICE_DOWN';
+  return INCIDENT_CAUSES.find((cause) => cause === incident.cause) ?? 'DEVICE_DOWN';
 }
 
 const ENDED: Readonly<Record<IncidentCause, string>> = {
