@@ -53,6 +53,10 @@ function endedEarly(code: 'TOKEN_EXPIRED' | 'TOO_SLOW', message: string, cursor:
   });
 }
 
+function tooMany(message: string, retryAfterSeconds: number): Refusal {
+  return new Refusal(503, 'OVERLOADED', message, { headers: { 'retry-after': String(retryAfterSeconds) } });
+}
+
 /** The cursor with which a client of EventSource comes back; null when it is new. */
 export function lastEventId(request: IncomingMessage): string | null {
   const id = request.headers['last-event-id'];
@@ -69,12 +73,13 @@ export function createSubscriptions({
 }): Subscriptions {
   const open = new Set<EventStream>();
   const cut = { tooSlow: 0, tokenExpired: 0 };
+  let isStopping = false;
 
   return {
     open(response, caller, format, source, { isFinished }) {
-      if (open.size >= MAX_STREAMS) {
-        throw new Refusal(503, 'OVERLOADED', 'Too many streams are open.', { headers: { 'retry-after': '5' } });
-      }
+      // Its request came before we were told to stop; it was not among the streams that were ended then.
+      if (isStopping) throw tooMany('We are restarting.', 1);
+      if (open.size >= MAX_STREAMS) throw tooMany('Too many streams are open.', 5);
       const leavePrincipal = caps.enter(caller.principal);
       const gone = new AbortController();
       let leave = (): void => undefined;
@@ -129,6 +134,7 @@ export function createSubscriptions({
     count: () => open.size,
     cut: () => cut,
     close() {
+      isStopping = true;
       for (const stream of open) stream.end();
     },
   };

@@ -34,6 +34,8 @@ export interface Context extends EventServices {
   readonly tellsPlaces: boolean;
   /** @throws GraphQLError FORBIDDEN without `events:read` */
   read(): EventLoaders;
+  /** The log's head, before anything that is read after this resolves. */
+  readonly head: () => Promise<number>;
 }
 
 export function createEventsContext(
@@ -41,11 +43,13 @@ export function createEventsContext(
   { principal, signal, tellsPlaces = false }: SubgraphRequest,
 ): Context {
   let loaders: EventLoaders | undefined;
+  let head: Promise<number> | undefined;
   return {
     ...services,
     principal,
     signal,
     tellsPlaces,
+    head: () => (head ??= services.db.head()),
     read() {
       requireScope(principal, 'events:read');
       return (loaders ??= createEventLoaders(services, principal.access));

@@ -1,4 +1,5 @@
 import DataLoader from 'dataloader';
+import { sql, type SqlBool } from 'kysely';
 import { dedupeKeyOfLogged } from '../../pipeline/process/event-key.ts';
 import { fault } from '../../schema/errors.ts';
 import type { AccessScope } from '../../schema/principal.ts';
@@ -10,6 +11,7 @@ import { readDuplicateCounts } from '../../storage/event-dedupe.ts';
 import {
   countEvents,
   type EventPosition,
+  type EventSelection,
   getEvents,
   type LoggedEvent,
   pageEvents,
@@ -42,8 +44,14 @@ export interface EventLoaders {
   readonly unknownCodes: DataLoader<string, UnknownCodeRow[]>;
   /** JSON text of the platform's own record. */
   readonly raw: DataLoader<number, string | null>;
-  events(page: PageArgs, filter: EventFilter): Promise<Listing<LoggedEvent>>;
-  eventsOfDevice(deviceId: string, page: PageArgs, filter: EventFilter): Promise<Listing<LoggedEvent>>;
+  /** @param upTo only what was logged until this number; null: everything */
+  events(page: PageArgs, filter: EventFilter, upTo: number | null): Promise<Listing<LoggedEvent>>;
+  eventsOfDevice(
+    deviceId: string,
+    page: PageArgs,
+    filter: EventFilter,
+    upTo: number | null,
+  ): Promise<Listing<LoggedEvent>>;
   deadLetters(integrationId: string, page: PageArgs, filter: DeadLetterSelection): Promise<Listing<DeadLetterRow>>;
 }
 
@@ -57,6 +65,12 @@ export interface EventLoaderDeps {
 const DEAD_LETTER_CURSOR = 'dead-letter';
 /** Devices whose pages are read at once. */
 const MAX_BATCH = 500;
+
+interface DevicePages {
+  readonly page: PageArgs;
+  readonly filter: EventFilter;
+  readonly upTo: number | null;
+}
 
 export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, access: AccessScope): EventLoaders {
   /** @throws GraphQLError BAD_CURSOR */
@@ -79,8 +93,13 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
     };
   }
 
-  const ofDevices = createArgsLoader(async (ids, { page, filter }: { page: PageArgs; filter: EventFilter }) => {
-    const pages = await pageEventsOfDevices(db, ids, { access, filter }, positionOf(page), page.first + 1);
+  function selection(filter: EventFilter, upTo: number | null): EventSelection {
+    // With the sign the number is no reason to walk along the log instead of along the index that fits the list.
+    return { access, filter, ...(upTo === null ? {} : { also: sql<SqlBool>`+events.seq <= ${upTo}` }) };
+  }
+
+  const ofDevices = createArgsLoader(async (ids, { page, filter, upTo }: DevicePages) => {
+    const pages = await pageEventsOfDevices(db, ids, selection(filter, upTo), positionOf(page), page.first + 1);
     return new Map(ids.map((id) => [id, toPage(pages.get(id) ?? [], page)]));
   });
 
@@ -121,14 +140,15 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
       { maxBatchSize: MAX_BATCH },
     ),
 
-    async events(page, filter) {
-      const rows = await pageEvents(db, { access, filter }, positionOf(page), page.first + 1);
-      return { page: toPage(rows, page), total: () => countEvents(db, { access, filter }) };
+    async events(page, filter, upTo) {
+      const own = selection(filter, upTo);
+      const rows = await pageEvents(db, own, positionOf(page), page.first + 1);
+      return { page: toPage(rows, page), total: () => countEvents(db, own) };
     },
 
-    async eventsOfDevice(deviceId, page, filter) {
-      const own = { access, filter: { ...filter, deviceIds: within(filter.deviceIds, deviceId) } };
-      return { page: await ofDevices.load(deviceId, { page, filter }), total: () => countEvents(db, own) };
+    async eventsOfDevice(deviceId, page, filter, upTo) {
+      const own = selection({ ...filter, deviceIds: within(filter.deviceIds, deviceId) }, upTo);
+      return { page: await ofDevices.load(deviceId, { page, filter, upTo }), total: () => countEvents(db, own) };
     },
 
     async deadLetters(integrationId, page, filter) {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { LoggedEvent } from '../../storage/event-log.ts';
 import type { DeadLetterRow } from '../../storage/inbox-dead-letters.ts';
+import type { AsOf } from '../as-of.ts';
 import type { Entry, Listing } from '../listing.ts';
 
 // What resolvers are handed where it is not a row (see mappers.json), and what the JSON texts of a row hold.
@@ -10,7 +11,7 @@ export interface Reference {
   readonly id: string;
 }
 
-export type EventListing = Listing<LoggedEvent>;
+export type EventListing = AsOf<Listing<LoggedEvent>>;
 export type EventEntry = Entry<LoggedEvent>;
 export type DeadLetterListing = Listing<DeadLetterRow>;
 export type DeadLetterEntry = Entry<DeadLetterRow>;

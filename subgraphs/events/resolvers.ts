@@ -19,6 +19,7 @@ import type { LoggedEvent } from '../../storage/event-log.ts';
 import { parseEventFilter } from '../../storage/event-log-filter.ts';
 import { eventId } from '../../storage/ids.ts';
 import { deadLetterId } from '../../storage/inbox-dead-letters.ts';
+import { withAsOf } from '../as-of.ts';
 import { connectionResolvers, edgeResolvers } from '../listing.ts';
 import { requireScope } from '../require-scope.ts';
 import { toWord } from '../row-words.ts';
@@ -76,8 +77,14 @@ const event = {
 
 export const resolvers: Resolvers = {
   Query: {
-    events: (_, { first, after, filter }, context) =>
-      context.read().events(parsePageArgs(first, after), parseEventFilter(filter)),
+    events: (_, { first, after, filter }, context, info) =>
+      withAsOf(info, context.head, (upTo) =>
+        context.read().events(parsePageArgs(first, after), parseEventFilter(filter), upTo),
+      ),
+    streamCursor: async (_, __, { principal, cursors, head }) => {
+      requireScope(principal, 'events:read');
+      return cursors.encode(await head(), null);
+    },
     eventTypes: (_, selection, { catalogue }) => catalogue(selection),
   },
   Mutation: {
@@ -160,12 +167,17 @@ export const resolvers: Resolvers = {
     sample: (type, { format }) => EVENT_CODECS[format ?? 'NATIVE'].encode(sampleOf(type)),
     deprecatedAt: ({ deprecatedAt }) => (deprecatedAt === null ? null : Date.parse(deprecatedAt)),
   },
-  EventConnection: connectionResolvers<LoggedEvent>(),
+  EventConnection: {
+    ...connectionResolvers<LoggedEvent>(),
+    asOfCursor: ({ asOf }, _, { cursors }) => cursors.encode(asOf ?? 0, null),
+  },
   EventEdge: edgeResolvers<LoggedEvent>(),
   Device: {
     __resolveReference: ({ id }) => ({ id }),
-    events: ({ id }, { first, after, filter }, context) =>
-      context.read().eventsOfDevice(id, parsePageArgs(first, after), parseEventFilter(filter)),
+    events: ({ id }, { first, after, filter }, context, info) =>
+      withAsOf(info, context.head, (upTo) =>
+        context.read().eventsOfDevice(id, parsePageArgs(first, after), parseEventFilter(filter), upTo),
+      ),
   },
   Integration: {
     __resolveReference: ({ id }) => ({ id }),

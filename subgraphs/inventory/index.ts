@@ -4,6 +4,7 @@ import { buildSubgraph, subgraphSdl, type VendorWords, vendorStubs } from '../..
 import type { Subgraph } from '../../schema/subgraph.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
 import type { Database } from '../../storage/database.ts';
+import { createEventCursors } from '../../storage/event-cursor.ts';
 import { createInventoryStore } from '../../storage/inventory-store.ts';
 import type { InventoryVendor } from '../../storage/inventory-store-scope.ts';
 import { type Context, createInventoryContext, type InventoryServices, type StubVendor } from './context.ts';
@@ -28,6 +29,7 @@ export function createInventorySubgraph(
   const services: InventoryServices = {
     db,
     cursors,
+    places: createEventCursors(cursors, db.epoch),
     store: createInventoryStore({ db, cursors, vendors, now }),
     sync,
     vendors,

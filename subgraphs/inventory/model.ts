@@ -6,6 +6,7 @@ import type { AggregateRow } from '../../storage/inventory-store-count.ts';
 import type { DeviceParent, DeviceSelection } from '../../storage/inventory-store-scope.ts';
 import type { DeviceRow, SyncRunRow } from '../../storage/rows.ts';
 import type { StatusSegment } from '../../storage/status-segments.ts';
+import type { AsOf } from '../as-of.ts';
 import type { Entry, Listing } from '../listing.ts';
 
 // What resolvers are handed where it is not a row (see mappers.json).
@@ -32,6 +33,9 @@ export interface DeviceListing extends Listing<DeviceRow> {
   readonly selection: DeviceSelection;
   readonly parent: ListParent | null;
 }
+
+/** As it is resolved. */
+export type PlacedDeviceListing = AsOf<DeviceListing>;
 
 export type DeviceEntry = Entry<DeviceRow>;
 export type SyncRunListing = Listing<SyncRunRow>;

@@ -1,7 +1,9 @@
+import type { GraphQLResolveInfo } from 'graphql';
 import {
   DEVICE_CAPABILITIES,
   DEVICE_STATES,
   DEVICE_TYPES,
+  INCIDENT_CAUSES,
   INVENTORY_CHANGE_KINDS,
   STATUS_REASONS,
   SYNC_STATES,
@@ -10,11 +12,16 @@ import {
 import { parsePageArgs } from '../../storage/connection.ts';
 import type { DeviceRow, SyncRunRow } from '../../storage/rows.ts';
 import type { StatusSegment } from '../../storage/status-segments.ts';
+import type { IncidentRow } from '../../storage/incident-store.ts';
+import type { DeviceListArgs } from '../../storage/inventory-store-list.ts';
+import { withAsOf } from '../as-of.ts';
 import { connectionResolvers, edgeResolvers } from '../listing.ts';
 import { toWord } from '../row-words.ts';
+import type { Context } from './context.ts';
 import type { Resolvers } from './generated/types.ts';
 import { evidenceOf } from './evidence.ts';
-import { everything } from './model.ts';
+import { devicesOfIncident } from './incidents.ts';
+import { everything, type ListParent, type PlacedDeviceListing } from './model.ts';
 import {
   changesPageInfo,
   listArgs,
@@ -25,11 +32,21 @@ import {
   sourceStub,
 } from './row-values.ts';
 
+/** A list of devices, wherever it hangs. */
+function devices(
+  info: GraphQLResolveInfo,
+  context: Context,
+  args: DeviceListArgs,
+  parent: ListParent | null,
+): Promise<PlacedDeviceListing> {
+  return withAsOf(info, context.head, () => context.read().devices(args, parent));
+}
+
 export const resolvers: Omit<Resolvers, 'Vendor'> = {
   Query: {
     device: (_, { id }, context) => context.read().device.load(id),
     deviceByExternalId: (_, { namespace, value }, context) => context.read().deviceByExternalId(namespace, value),
-    devices: (_, args, context) => context.read().devices(listArgs(args), null),
+    devices: (_, args, context, info) => devices(info, context, listArgs(args), null),
     deviceAggregate: async (_, { filter, groupBy }, context) => [
       ...(await context.read().aggregate({ filter: filter ?? null, search: null }, groupBy)),
     ],
@@ -44,13 +61,17 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
   // What a reference hangs on is asked of the store with the principal's scope: a foreign id is an empty one.
   Org: {
     __resolveReference: ({ id }) => ({ id }),
-    devices: ({ id }, args, context) => context.read().devices(listArgs(args), { column: 'org_id', id }),
+    devices: ({ id }, args, context, info) => devices(info, context, listArgs(args), { column: 'org_id', id }),
+    incidents: ({ id }, { first, after, open }, context) =>
+      context.read().incidentsOf('org_id', id, open ?? null, parsePageArgs(first, after)),
     health: ({ id }, _, context) => context.read().orgHealth.load(id),
   },
 
   Site: {
     __resolveReference: ({ id }) => ({ id }),
-    devices: ({ id }, args, context) => context.read().devices(listArgs(args), { column: 'site_id', id }),
+    devices: ({ id }, args, context, info) => devices(info, context, listArgs(args), { column: 'site_id', id }),
+    incidents: ({ id }, { first, after, open }, context) =>
+      context.read().incidentsOf('site_id', id, open ?? null, parsePageArgs(first, after)),
     health: ({ id }, _, context) => context.read().siteHealth.load(id),
     availability: ({ id }, { window }, context) => context.read().siteAvailability(id, window),
     coverage: ({ id }, _, context) => context.read().coverage.load(id),
@@ -73,8 +94,8 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     zone: (row) => reference(row.zone_id),
     integration: (row) => reference(row.integration_id),
     parent: (row, _, context) => (row.parent_id === null ? null : context.read().device.load(row.parent_id)),
-    children: ({ id }, { first, after }, context) =>
-      context.read().devices(everything(parsePageArgs(first, after)), { column: 'parent_id', id }),
+    children: ({ id }, { first, after }, context, info) =>
+      devices(info, context, everything(parsePageArgs(first, after)), { column: 'parent_id', id }),
     linkedDevices: async ({ id }, { relation }, context) => {
       const links = await context.read().links.load(id);
       return relation ? links.filter((link) => link.relation === relation) : links;
@@ -126,6 +147,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     pendingUntil: (row) => row.pending_until,
     suppressedBy: (row, _, context) =>
       row.suppressed_by === null ? null : context.read().device.load(row.suppressed_by),
+    incident: (row, _, context) => (row.incident_id === null ? null : context.read().incident.load(row.incident_id)),
     maintenance: (row) => reference(row.maintenance_id),
     evidence: (row) => evidenceOf(row),
   },
@@ -139,6 +161,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
 
   DeviceConnection: {
     ...connectionResolvers<DeviceRow>(),
+    asOfCursor: ({ asOf }, _, { places }) => places.encode(asOf ?? 0, null),
     facets: (list, { fields, limit }, context) =>
       fields.map(async (field) => ({ field, buckets: [...(await context.read().facet(list, field, limit))] })),
     sources: async (list, _, context) => [...(await context.read().sources(list))],
@@ -171,6 +194,22 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     cursor: ({ change }) => change.cursor(),
     node: ({ change }) => change,
   },
+
+  Incident: {
+    __resolveReference: ({ id }, context) => context.read().incident.load(id),
+    org: (row) => ({ id: row.org_id }),
+    site: (row) => reference(row.site_id),
+    cause: (row) => toWord(INCIDENT_CAUSES, row.cause, 'DEVICE_DOWN'),
+    rootDevice: (row, _, context) => (row.root_kind === 'DEVICE' ? context.read().device.load(row.root_id) : null),
+    rootIntegration: (row) => (row.root_kind === 'INTEGRATION' ? { id: row.root_id } : null),
+    openedAt: (row) => row.opened_at,
+    closedAt: (row) => row.closed_at,
+    affectedCount: (row) => row.affected,
+    devices: (row, { first, after }, context, info) =>
+      devices(info, context, everything(parsePageArgs(first, after)), devicesOfIncident(row)),
+  },
+  IncidentConnection: connectionResolvers<IncidentRow>(),
+  IncidentEdge: edgeResolvers<IncidentRow>(),
 
   SyncRun: {
     trigger: ({ trigger }) => toWord(SYNC_TRIGGERS, trigger, 'SCHEDULE'),

@@ -377,6 +377,8 @@ export type Query = {
   __typename?: 'Query';
   /** Events in your scope, newest first. */
   events: EventConnection;
+  /** Where the event stream stands now. Ask for it before you read what has no `asOfCursor`, then subscribe after it. */
+  streamCursor: Scalars['String']['output'];
   /** Every type of event that there can be, by name: what it means, its JSON Schema, a sample, and which codes of the vendors become it. */
   eventTypes: Array<EventType>;
 };
@@ -1160,6 +1162,8 @@ export type Media = {
 /** A page of events. */
 export type EventConnection = {
   __typename?: 'EventConnection';
+  /** Where the event stream stood when this page was read: the page holds what was logged until then, a subscription after it everything since. */
+  asOfCursor: Scalars['String']['output'];
   /** The entries of this page with their cursors. */
   edges: Array<EventEdge>;
   /** The entries of this page. */
@@ -1774,6 +1778,7 @@ export type UserErrorResolvers<ContextType = Context, ParentType extends Resolve
 
 export type QueryResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Query'] = ResolversParentTypes['Query']> = {
   events?: Resolver<ResolversTypes['EventConnection'], ParentType, ContextType, RequireFields<QueryEventsArgs, 'first'>>;
+  streamCursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   eventTypes?: Resolver<Array<ResolversTypes['EventType']>, ParentType, ContextType, Partial<QueryEventTypesArgs>>;
 };
 
@@ -2098,6 +2103,7 @@ export type MediaResolvers<ContextType = Context, ParentType extends ResolversPa
 };
 
 export type EventConnectionResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventConnection'] = ResolversParentTypes['EventConnection']> = {
+  asOfCursor?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   edges?: Resolver<Array<ResolversTypes['EventEdge']>, ParentType, ContextType>;
   nodes?: Resolver<Array<ResolversTypes['Event']>, ParentType, ContextType>;
   pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
