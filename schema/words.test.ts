@@ -18,6 +18,7 @@ it.each([
   ['DeviceType', words.DEVICE_TYPES],
   ['DeviceState', words.DEVICE_STATES],
   ['StatusReason', words.STATUS_REASONS],
+  ['IncidentCause', words.INCIDENT_CAUSES],
   ['EvidenceSource', words.EVIDENCE_SOURCES],
   ['EventFamily', words.EVENT_FAMILIES],
   ['Severity', words.SEVERITIES],

@@ -3,6 +3,7 @@ import type { AccessScope } from '../../schema/principal.ts';
 import type { DeviceLinkRow } from '../../storage/device-links.ts';
 import type { CoverageRow } from '../../storage/inventory-store-coverage.ts';
 import type { PageArgs } from '../../storage/connection.ts';
+import { createIncidentStore } from '../../storage/incident-store.ts';
 import type { InventoryChanges, InventoryChangesArgs } from '../../storage/inventory-store-changes.ts';
 import { type DeviceFacetField, type FacetBucket } from '../../storage/inventory-store-count.ts';
 import type { DeviceListArgs } from '../../storage/inventory-store-list.ts';
@@ -13,10 +14,11 @@ import { createArgsLoader, createGroupLoader, createRowLoader, createValueLoader
 import type { Listing } from '../listing.ts';
 import type { InventoryServices } from './context.ts';
 import { createHistoryLoaders, type HistoryLoaders } from './history-loaders.ts';
+import { createIncidentLoaders, type IncidentLoaders } from './incidents.ts';
 import type { AggregateItem, DeviceListing, HealthItem, ListParent } from './model.ts';
 
 /** What one principal sees of the inventory, read in batches. */
-export interface InventoryLoaders extends HistoryLoaders {
+export interface InventoryLoaders extends HistoryLoaders, IncidentLoaders {
   readonly device: DataLoader<string, DeviceRow | null>;
   readonly coverage: DataLoader<string, CoverageRow[]>;
   readonly externalIds: DataLoader<string, ExternalIdRow[]>;
@@ -80,6 +82,7 @@ export function createInventoryLoaders(
 
   return {
     ...createHistoryLoaders(db, cursors, access, now()),
+    ...createIncidentLoaders(createIncidentStore(db, cursors), access),
     device: createRowLoader((ids) => store.devices(access, ids)),
     coverage: createGroupLoader(
       (ids) => store.coverage(access, ids),
