@@ -2,9 +2,9 @@ import fc from 'fast-check';
 import { sql } from 'kysely';
 import { expect, it } from 'vitest';
 import { DEVICE_STATES } from '../schema/words.ts';
-import type { Database } from './database.ts';
 import { deviceRow, insertFixture, integrationRow, orgRow, siteRow } from './fixtures/directory-rows.ts';
-import { foldHealthDeltas, NO_DEVICES, type PlainCounts, readHealthCounts, withWorst } from './health-counts.ts';
+import { countedHealth, keptHealth } from './fixtures/health-model.ts';
+import { foldHealthDeltas, NO_DEVICES, readHealthCounts, withWorst } from './health-counts.ts';
 import type { DeviceRow } from './rows.ts';
 import { createTestStore, eachEngine } from './testing.ts';
 import { openDatabase } from './open-database.ts';
@@ -13,39 +13,6 @@ const EVERYONE = { orgIds: 'all', siteIds: null } as const;
 const ORGS = ['org_a', 'org_b'];
 const SITES = ['site_a', 'site_b', 'site_c'];
 const integrations = ORGS.map((org, index) => integrationRow(`int_${index}`, org));
-
-/** What the kept counts must be: everything is looked at. */
-async function counted(db: Database): Promise<Map<string, PlainCounts>> {
-  const rows = await db.read.selectFrom('devices').selectAll().where('removed_at', 'is', null).execute();
-  const groups = Map.groupBy(rows, ({ org_id, site_id }) => `${org_id} ${site_id ?? ''}`);
-  const count = (list: readonly DeviceRow[], test: (row: DeviceRow) => boolean) => list.filter(test).length;
-  return new Map(
-    groups.entries().map(([key, list]) => [
-      key,
-      {
-        total: list.length,
-        online: count(list, ({ state }) => state === 'ONLINE'),
-        offline: count(list, ({ state }) => state === 'OFFLINE'),
-        degraded: count(list, ({ state }) => state === 'DEGRADED'),
-        unknown: count(list, ({ state }) => !['ONLINE', 'OFFLINE', 'DEGRADED'].includes(state)),
-        flapping: count(list, ({ flapping }) => flapping === 1),
-        inMaintenance: count(list, ({ maintenance_id: id }) => id !== null),
-        suppressed: count(list, ({ suppressed_by: id }) => id !== null),
-      },
-    ]),
-  );
-}
-
-async function kept(db: Database): Promise<Map<string, PlainCounts>> {
-  const { rows } = await sql<PlainCounts & { key: string }>`
-    select org_id || ' ' || site_id as "key", cast(sum(total) as bigint) as "total",
-      cast(sum(online) as bigint) as "online", cast(sum(offline) as bigint) as "offline",
-      cast(sum(degraded) as bigint) as "degraded", cast(sum("unknown") as bigint) as "unknown",
-      cast(sum(flapping) as bigint) as "flapping", cast(sum(in_maintenance) as bigint) as "inMaintenance",
-      cast(sum(suppressed) as bigint) as "suppressed"
-    from health_rows group by 1 having sum(total) <> 0`.execute(db.read);
-  return new Map(rows.map(({ key, ...counts }) => [key, counts]));
-}
 
 const change = fc.record({
   device: fc.nat(29),
@@ -104,14 +71,14 @@ eachEngine('kept counts', (open, engine) => {
           if (first !== undefined)
             await tx.updateTable('devices').set(changeOf(first)).where('name', '<', 'n').execute();
         });
-        expect(await kept(db)).toEqual(await counted(db));
+        expect(await keptHealth(db)).toEqual(await countedHealth(db));
       }),
       { numRuns: 40, seed: 3 },
     );
     while (await foldHealthDeltas(db)) {
       // Until nothing is left to fold.
     }
-    expect(await kept(db)).toEqual(await counted(db));
+    expect(await keptHealth(db)).toEqual(await countedHealth(db));
     const deltas = await db.read.selectFrom('health_deltas').select('id').limit(200).execute();
     expect(deltas.length).toBeLessThan(200);
   });
@@ -119,13 +86,13 @@ eachEngine('kept counts', (open, engine) => {
   it('do not keep what a transaction took back', async () => {
     const db = await open();
     await insertFixture(db, { ...fixture, devices });
-    const before = await kept(db);
+    const before = await keptHealth(db);
     const undone = db.write(async (tx) => {
       await tx.updateTable('devices').set({ state: 'OFFLINE' }).execute();
       throw new Error('taken back');
     });
     await expect(undone).rejects.toThrow('taken back');
-    expect(await kept(db)).toEqual(before);
+    expect(await keptHealth(db)).toEqual(before);
   });
 
   it('let writers of the same sites pass each other in any order', async () => {
@@ -141,7 +108,7 @@ eachEngine('kept counts', (open, engine) => {
       const state = DEVICE_STATES[round % 4] ?? 'ONLINE';
       await Promise.all([walk(half(0), state), walk(half(1).toReversed(), state), foldHealthDeltas(db)]);
     }
-    expect(await kept(db)).toEqual(await counted(db));
+    expect(await keptHealth(db)).toEqual(await countedHealth(db));
   });
 
   it('are sums of visible sites, and tell the worst state', async () => {
@@ -154,7 +121,7 @@ eachEngine('kept counts', (open, engine) => {
     const atSites = { orgIds: ['org_a'], siteIds: ['site_a', 'site_c'] };
     const some = await readHealthCounts(db.read, atSites, 'org_id', ORGS);
     const sites = await readHealthCounts(db.read, EVERYONE, 'site_id', SITES);
-    const counts = await counted(db);
+    const counts = await countedHealth(db);
     const total = (org: string) =>
       [...counts].filter(([key]) => key.startsWith(org)).reduce((sum, [, each]) => sum + each.total, 0);
     expect([...all.keys()].toSorted()).toEqual(ORGS);
@@ -173,7 +140,7 @@ eachEngine('kept counts', (open, engine) => {
     const store = await createTestStore(engine);
     const old = await openDatabase(store.options);
     await insertFixture(old, { ...fixture, devices });
-    const before = await kept(old);
+    const before = await keptHealth(old);
     // Back to before the counts were kept.
     await old.write(async (tx) => {
       const all = ['insert', 'update', 'delete', ...(engine === 'sqlite' ? ['enter', 'leave'] : [])];
@@ -189,8 +156,8 @@ eachEngine('kept counts', (open, engine) => {
     });
     await old.close();
     const migrated = await openDatabase(store.options);
-    expect(await kept(migrated)).toEqual(before);
-    expect(before).toEqual(await counted(migrated));
+    expect(await keptHealth(migrated)).toEqual(before);
+    expect(before).toEqual(await countedHealth(migrated));
     await migrated.close();
     await store.remove();
   });
