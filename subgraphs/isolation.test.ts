@@ -19,9 +19,10 @@ const refused = async () => {
 };
 
 const ORG = `id name customerRef externalIds { value }
+  maintenanceWindows { reason }
   sites { totalCount nodes { name address externalIds { value } zones { name } integrations { name } } }
   integrations { totalCount nodes { name bindings { vendorSiteId site { name } } health { events24h rejected24h deadLettersOpen lagSeconds } webhook { secrets { hint } } } }`;
-const DEVICES = `totalCount nodes { id name model tags network { macAddresses } site { id } zone { id } parent { name } children { totalCount nodes { name } } externalIds { value } status { stale } }
+const DEVICES = `totalCount nodes { id name model tags network { macAddresses } site { id } zone { id } parent { name } children { totalCount nodes { name } } externalIds { value } status { stale flapping pendingState suppressedBy { name } maintenance { id } evidence { integration { id } } } }
   pageInfo { hasNextPage startCursor endCursor }
   facets(fields: [SITE, MODEL, FIRMWARE, TAG, TYPE, VENDOR, STATE]) { field buckets { key label count } }
   sources { integration { id } freshness ageSeconds observedAt error { message } }`;
@@ -109,6 +110,30 @@ const BY_ID: readonly (readonly [
     'inventory',
     ['site_a_far', 'site_none'],
     `query ($id: ID!) { _entities(representations: [{ __typename: "Site", id: $id }]) { ... on Site { health { total worst } devices { ${DEVICES} } } } }`,
+  ],
+  [
+    'availability of Site',
+    'inventory',
+    ['site_a_far', 'site_none'],
+    `query ($id: ID!) { _entities(representations: [{ __typename: "Site", id: $id }]) { ... on Site { availability(window: { last: "P1D" }) { calculation unknownSeconds } } } }`,
+  ],
+  [
+    'history and availability of Device',
+    'inventory',
+    [deviceId('int_a_far', 'a_far_b'), 'dev_none'],
+    `query ($id: ID!) { device(id: $id) { statusHistory(window: { last: "P1D" }) { totalCount } availability(window: { last: "P1D" }) { calculation } } }`,
+  ],
+  [
+    'maintenance windows of Site',
+    'directory',
+    ['site_a_far', 'site_none'],
+    `query ($id: ID!) { site(id: $id) { maintenanceWindows { reason } } }`,
+  ],
+  [
+    '_entities of MaintenanceWindow',
+    'directory',
+    ['mw_a_far', 'mw_none'],
+    `query ($id: ID!) { _entities(representations: [{ __typename: "MaintenanceWindow", id: $id }]) { ... on MaintenanceWindow { reason from org { name } site { name } } } }`,
   ],
   [
     'sync runs of Integration',

@@ -44,6 +44,7 @@ eachEngine('planned work in the directory', (openDb) => {
   async function open() {
     const opened = await openDb();
     await insertWorld(opened);
+    await opened.write((tx) => tx.deleteFrom('maintenance_windows').execute());
     const { db, take } = countStatements(opened);
     const options = { db, cursors, publicUrl, integrations, now: () => FIXTURE_AT };
     const subgraph = createDirectorySubgraph(options, [acme]);
