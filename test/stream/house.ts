@@ -13,7 +13,7 @@ import { createLocalTransport } from '../../gateway/federation/transport-local.t
 import { createMetrics } from '../../gateway/metrics.ts';
 import { createDeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
 import { createProcessor } from '../../pipeline/process/processor.ts';
-import { createLogTail, type LogTail } from '../../pipeline/stream/log-tail.ts';
+import { createLogTail } from '../../pipeline/stream/log-tail.ts';
 import { acme, NOON, quiet, seed } from '../../pipeline/testing.ts';
 import type { AccessScope } from '../../schema/principal.ts';
 import type { Subgraph } from '../../schema/subgraph.ts';
@@ -87,8 +87,13 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
   let broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
 
-  function subgraphsOf(tail: LogTail): readonly Subgraph[] {
+  function eventsSubgraph(): Subgraph {
     const processor = createProcessor({ db, vendors: [acme], logger: quiet, now });
+    const deadLetters = createDeadLetters({ db, processor });
+    return createEventsSubgraph({ db, cursors: codec, tail, deadLetters, now }, [acme]);
+  }
+
+  function allSubgraphs(): readonly Subgraph[] {
     const integrations = {
       testIntegration: notHere,
       createIntegration: notHere,
@@ -102,9 +107,7 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
     return [
       createDirectorySubgraph({ db, cursors: codec, integrations, publicUrl, now }, [acme]),
       createInventorySubgraph({ db, cursors: codec, sync: { syncIntegration: notHere }, now }, [acme]),
-      createEventsSubgraph({ db, cursors: codec, tail, deadLetters: createDeadLetters({ db, processor }), now }, [
-        acme,
-      ]),
+      eventsSubgraph(),
     ];
   }
 
@@ -134,7 +137,7 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
     };
   }
 
-  const transportsOf = (subgraphs: readonly Subgraph[]) =>
+  const transports = () =>
     new Map(
       subgraphs.map((subgraph) => {
         const local = createLocalTransport(subgraph, (error) => {
@@ -143,14 +146,10 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
         return [subgraph.name, watched(subgraph.name, local)] as const;
       }),
     );
-  const supergraphOf = (subgraphs: readonly Subgraph[]) =>
-    compose(new Map(subgraphs.map(({ name, sdl }) => [name, sdl])));
-
   async function openGateway() {
-    const subgraphs = subgraphsOf(tail);
     engine = createFederationEngine({
-      supergraphSdl: supergraphOf(subgraphs),
-      transports: transportsOf(subgraphs),
+      supergraphSdl,
+      transports: transports(),
       streamRetryDelayMs: () => 1,
       ...(options.streamStallMs === undefined ? {} : { streamStallMs: options.streamStallMs }),
     });
@@ -188,6 +187,8 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
   let tail = createLogTail({ db, logger: quiet });
   let engine!: FederationEngine;
   let gateway!: Gateway;
+  let subgraphs = allSubgraphs();
+  const supergraphSdl = compose(new Map(subgraphs.map(({ name, sdl }) => [name, sdl])));
   await openGateway();
 
   return {
@@ -235,8 +236,9 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
       await tail.stop();
       await meanwhile();
       tail = createLogTail({ db, logger: quiet });
-      const subgraphs = subgraphsOf(tail);
-      await engine.reload({ supergraphSdl: supergraphOf(subgraphs), transports: transportsOf(subgraphs) });
+      const events = eventsSubgraph();
+      subgraphs = subgraphs.map((subgraph) => (subgraph.name === 'events' ? events : subgraph));
+      await engine.reload({ supergraphSdl, transports: transports() });
     },
     breakStreams() {
       const { reject } = broken;
@@ -250,6 +252,7 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
       epochs += 1;
       db = { ...store, epoch: `restored ${epochs}` };
       tail = createLogTail({ db, logger: quiet });
+      subgraphs = allSubgraphs();
       await openGateway();
     },
     async close() {
