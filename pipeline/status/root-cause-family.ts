@@ -1,4 +1,3 @@
-import { type SqlBool, sql } from 'kysely';
 import type { Tx } from '../../storage/database.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
 import { inChunks } from '../process/chunks.ts';
@@ -7,6 +6,9 @@ import { MAX_DEPTH, type Member, REOPEN_MS } from './root-cause.ts';
 
 /** Devices behind those that changed which are judged at once; what is beyond is judged when it changes itself. */
 export const MAX_FAMILY = 5_000;
+
+/** Incidents that ended lately, of some hundred devices. */
+const MAX_ENDED = 500;
 
 const COLUMNS = [
   'id',
@@ -59,6 +61,7 @@ export async function readFamily(tx: Tx, ids: readonly string[]): Promise<Family
         .select(COLUMNS)
         .where(column, 'in', chunk)
         .where('removed_at', 'is', null)
+        .limit(MAX_FAMILY)
         .execute();
       found.push(...part.filter(({ id }) => !rows.has(id)));
       for (const row of part) rows.set(row.id, row);
@@ -94,21 +97,36 @@ export async function readIncidents(
   const parents = new Set(all.flatMap(({ parent_id: id }) => id ?? []));
   const failed = all.filter(({ id, state }) => parents.has(id) && state !== 'ONLINE');
   const sites = new Set(all.flatMap(({ site_id: id }) => id ?? []));
-  const roots = [integrationId, ...sites, ...failed.map(({ id }) => id)];
-  const lately = Math.min(...all.map(({ state_since: since }) => since)) - REOPEN_MS;
   const found = new Map<string, IncidentRow>();
-  for (const chunk of inChunks([...referenced])) {
-    const part = await tx.selectFrom('incidents').selectAll().where('id', 'in', chunk).execute();
+  const keep = (part: readonly IncidentRow[]): void => {
     for (const row of part) found.set(row.id, row);
+  };
+  for (const chunk of inChunks([...referenced]))
+    keep(await tx.selectFrom('incidents').selectAll().where('id', 'in', chunk).execute());
+  for (const chunk of inChunks([integrationId, ...sites, ...failed.map(({ id }) => id)])) {
+    keep(
+      await tx
+        .selectFrom('incidents')
+        .selectAll()
+        .where('root_id', 'in', chunk)
+        .where('closed_at', 'is', null)
+        .execute(),
+    );
   }
-  for (const chunk of inChunks(roots)) {
-    const part = await tx
-      .selectFrom('incidents')
-      .selectAll()
-      .where('root_id', 'in', chunk)
-      .where(sql<SqlBool>`(closed_at is null or closed_at >= ${lately})`)
-      .execute();
-    for (const row of part) found.set(row.id, row);
+  if (failed.length === 0) return [...found.values()];
+  // One that falls again soon goes on with its incident.
+  const lately = Math.min(...failed.map(({ state_since: since }) => since)) - REOPEN_MS;
+  for (const chunk of inChunks(failed.map(({ id }) => id))) {
+    keep(
+      await tx
+        .selectFrom('incidents')
+        .selectAll()
+        .where('root_id', 'in', chunk)
+        .where('closed_at', '>=', lately)
+        .orderBy('closed_at', 'desc')
+        .limit(MAX_ENDED)
+        .execute(),
+    );
   }
   return [...found.values()];
 }

@@ -200,7 +200,9 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
       root_kind: 'SITE',
       root_id: site.id,
       cause: 'SITE_POWER',
-      summary: `${site.name} has lost power`,
+      summary: evidence.wasTold
+        ? `${site.name} has lost power`
+        : `Most of ${site.name} went down at once, as if for want of power`,
       opened_at: known?.opened_at ?? ended?.opened_at ?? since,
       closed_at: null,
       affected: 0,
