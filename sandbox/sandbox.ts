@@ -8,9 +8,11 @@ import { createTokenIssuer, type TokenIssuer } from '../gateway/auth/issuer.ts';
 import type { Logger } from '../logger.ts';
 import { startApp } from '../main.ts';
 import type { Scope } from '../schema/principal.ts';
+import { deviceId } from '../storage/ids.ts';
 import { readCredentials, type SandboxCredentials, writeCredentials } from './credentials.ts';
 import { createGraphqlClient, type GraphqlClient } from './graphql-client.ts';
 import { type Platform, startPlatforms } from './platforms.ts';
+import { linkFirePanel } from './links.ts';
 import { seed, tellPlatform } from './seed.ts';
 import { writeShellVariables } from './shell-variables.ts';
 import { startTraffic } from './traffic.ts';
@@ -148,6 +150,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     ...contents,
   };
   const count = await waitForInventory(call, platforms);
+  if (before === null) await linkFirePanel(call, contents, platforms);
   writeCredentials(credentialsFile, credentials);
   writeShellVariables(join(dir, 'env'), credentials, platforms);
   demo.variables = exampleValues(credentials, platforms);
@@ -178,6 +181,8 @@ function exampleValues(
     site: org?.siteIds[0],
     integration: integration?.id,
     key: 'playground-1',
+    family: 'HEALTH',
+    devices: exampleDevices(integration, platform),
     text: 'camera',
     then: new Date().toISOString(),
     in: {
@@ -189,6 +194,18 @@ function exampleValues(
         : { baseUrl: platform.simulator.integration.baseUrl, credentials: platform.simulator.integration.credentials }),
     },
   };
+}
+
+/** A few devices to make up events of. */
+const EXAMPLE_DEVICES = 3;
+
+function exampleDevices(
+  integration: SandboxCredentials['integrations'][number] | undefined,
+  platform?: Platform,
+): string[] {
+  if (integration === undefined || platform === undefined) return [];
+  const devices = platform.simulator.devices().slice(0, EXAMPLE_DEVICES);
+  return devices.map(({ nativeId }) => deviceId(integration.id, nativeId));
 }
 
 /** Fills an empty sandbox; in one that goes on, tells platforms where we are now. */
