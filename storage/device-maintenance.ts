@@ -4,6 +4,8 @@ import { isOneOf } from './sql-conditions.ts';
 
 /** Devices that one read looks at. */
 const LOOK_ROWS = 5_000;
+/** Windows that are forgotten at once. */
+const TRIM_ROWS = 500;
 
 /**
  * Puts devices into the planned work that they are in now, and out of what is over, in the caller's transaction, which
@@ -20,6 +22,7 @@ export async function settleMaintenance(
   now: number,
 ): Promise<number> {
   if (ids.length === 0) return 0;
+  if (db.engine === 'postgres') await lockIntegrationsOf(tx, ids);
   const query = tx
     .selectFrom('devices')
     .select(['id', 'org_id', 'site_id', 'maintenance_id', 'removed_at'])
@@ -46,6 +49,28 @@ export async function settleMaintenance(
       .execute();
   }
   return moves.length;
+}
+
+/** Who locks devices locks their integration first, as every writer of devices does; several in order of their ids. */
+async function lockIntegrationsOf(tx: Tx, deviceIds: readonly string[]): Promise<void> {
+  const rows = await tx
+    .selectFrom('devices')
+    .select('integration_id')
+    .distinct()
+    .where(isOneOf('devices.id', deviceIds))
+    .execute();
+  await tx
+    .selectFrom('integrations')
+    .select('id')
+    .where(
+      isOneOf(
+        'integrations.id',
+        rows.map((row) => row.integration_id),
+      ),
+    )
+    .orderBy('id')
+    .forUpdate()
+    .execute();
 }
 
 /**
@@ -101,6 +126,29 @@ export async function* unsettledDevices(db: Database, orgId: string, now: number
     if (last === undefined || rows.length < LOOK_ROWS) return;
     after = last.id;
   }
+}
+
+/** Forgets planned work that ended before an instant. @returns how many windows */
+export async function trimWindows(db: Database, before: number): Promise<number> {
+  const old = await db.read
+    .selectFrom('maintenance_windows')
+    .select('id')
+    .where('to_at', '<', before)
+    .limit(TRIM_ROWS)
+    .execute();
+  if (old.length === 0) return 0;
+  await db.write((tx) =>
+    tx
+      .deleteFrom('maintenance_windows')
+      .where(
+        isOneOf(
+          'maintenance_windows.id',
+          old.map(({ id }) => id),
+        ),
+      )
+      .execute(),
+  );
+  return old.length;
 }
 
 /** Orgs with a window that opened or closed after one instant and up to another. */

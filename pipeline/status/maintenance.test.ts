@@ -159,6 +159,31 @@ eachEngine('planned work', (open) => {
     expect(await deletion(who(), far)).toBeUndefined();
   });
 
+  it('is forgotten when history is', async () => {
+    const day = 24 * HOUR;
+    await planned({ siteId, ...span(-402 * day, -401 * day) });
+    const kept = await planned({ siteId, ...span(-401 * day, -399 * day) });
+    await maintenance.job.run(now);
+    const left = await db.read.selectFrom('maintenance_windows').select('id').execute();
+    expect(left).toEqual([{ id: kept }]);
+  });
+
+  it('is settled beside integrations that write about the same devices', async () => {
+    const other = await seedIntegration(db, orgId);
+    await seedBinding(db, { orgId, integrationId: other, siteId });
+    await engine.run({ integrationId: other, trigger: 'SCHEDULE' });
+    for (let round = 0; round < 5; round += 1) {
+      platform.devices = platform.devices.map((each) => ({ ...each, name: `${each.name}.` }));
+      const [{ maintenanceWindow: window }] = await Promise.all([
+        maintenance.create(who(), { ...span(), orgId }),
+        sync(),
+        engine.run({ integrationId: other, trigger: 'SCHEDULE' }),
+      ]);
+      await Promise.all([maintenance.delete(who(), window?.id ?? ''), sync()]);
+    }
+    expect(new Set(Object.values(await windows()))).toEqual(new Set([null]));
+  });
+
   it('has an end to how much of it an org can have ahead', async () => {
     const row = { org_id: orgId, site_id: siteId, device_id: null, from_at: now + 1, to_at: now + 2 };
     const rest = { reason: 'x', created_by: 'test', created_at: now };

@@ -7,6 +7,7 @@ import {
   orgsInMaintenance,
   orgsWithTurns,
   settleMaintenance,
+  trimWindows,
   unsettledDevices,
 } from '../../storage/device-maintenance.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
@@ -23,8 +24,9 @@ import { notFound, seesOrg } from '../integrations/access.ts';
 import { userError } from '../integrations/user-errors.ts';
 import type { StatusJob } from './keeper.ts';
 
-/** As long as history is kept. */
 const MAX_LENGTH_MS = 400 * 86_400_000;
+/** As long as the history of states, and what a window of availability can reach. */
+const KEPT_MS = 400 * 86_400_000;
 const MAX_REASON = 500;
 /** Devices of one transaction. */
 const WRITE_ROWS = 500;
@@ -188,7 +190,9 @@ export function createMaintenance({ db, now }: { readonly db: Database; readonly
         for (const orgId of orgIds) await settleOrg(orgId, at);
         // Only now: a run that failed is done again.
         lookedAt = at;
-        if (isDue) lookedOverAt = at;
+        if (!isDue) return false;
+        lookedOverAt = at;
+        await trimWindows(db, at - KEPT_MS);
         return false;
       },
     },
