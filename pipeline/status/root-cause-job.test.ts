@@ -5,6 +5,7 @@ import { deviceId } from '../../storage/ids.ts';
 import { createLeases } from '../../storage/leases.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { applyTransition } from '../integrations/state.ts';
 import { ManualClock, TEST_NOW } from '../integrations/testing.ts';
 import { createEventWriter, type EventWriter } from '../process/event-writer.ts';
 import { addDevice, bind, quiet, seed } from '../testing.ts';
@@ -96,6 +97,7 @@ eachEngine('causes over several platforms', (open) => {
       siteId,
       clock,
       keeper,
+      events,
       tell: (integration: IntegrationRow, state: DeviceState, ...own: readonly string[]) =>
         write(
           integration,
@@ -181,6 +183,45 @@ eachEngine('causes over several platforms', (open) => {
     await power(alarm, 'panel', 'restored');
     await pass(10 * SECOND);
     expect(await site.open()).toEqual([]);
+  });
+
+  it('counts a platform that stands at the site and went with the power to the same incident', async () => {
+    const site = await start({ cameras: 10, doors: 10, detectors: 10 });
+    const { db, vms, access, alarm, tell, pass, fleet, clock } = site;
+    const away = (integration: IntegrationRow, error: { code: 'UNREACHABLE'; message: string } | null) =>
+      db.write((tx) =>
+        applyTransition(tx, { db, events: site.events }, integration.id, { error }, 'POLL', clock.now()),
+      );
+    await away(access, { code: 'UNREACHABLE', message: 'no answer' });
+    expect(await site.open()).toMatchObject([{ cause: 'PLATFORM_DOWN', root_id: access.id, affected: 10 }]);
+    await tell(vms, 'OFFLINE', ...(fleet[0]?.names ?? []));
+    await tell(alarm, 'OFFLINE', ...(fleet[2]?.names ?? []));
+    await pass(SECOND);
+    // Whether its doors still stand, nobody knows.
+    expect(await site.open()).toMatchObject([{ cause: 'SITE_POWER' }]);
+    await away(alarm, { code: 'UNREACHABLE', message: 'no answer' });
+    await pass(10 * SECOND);
+    expect(await site.open()).toMatchObject([{ cause: 'SITE_POWER' }]);
+    // Power is back, and one platform is not.
+    await away(access, null);
+    await tell(vms, 'ONLINE', ...(fleet[0]?.names ?? []));
+    await tell(alarm, 'ONLINE', ...(fleet[2]?.names ?? []).slice(0, 5));
+    await pass(10 * SECOND);
+    await pass(10 * SECOND);
+    expect(await site.open()).toMatchObject([{ cause: 'PLATFORM_DOWN', root_id: alarm.id }]);
+  });
+
+  it('lets platforms write beside each other while a site has no power', async () => {
+    const site = await start({ cameras: 30, doors: 30, detectors: 30 });
+    const { tell, fleet, power, alarm, pass, keeper } = site;
+    await power(alarm, 'panel', 'lost');
+    await pass(SECOND);
+    const falls = fleet.flatMap(({ integration, names }) =>
+      Array.from({ length: 3 }, (_, at) => () => tell(integration, 'OFFLINE', ...names.slice(at * 10, at * 10 + 10))),
+    );
+    await Promise.all([...falls.map((fall) => fall()), keeper.run(), keeper.run()]);
+    expect(await site.open()).toMatchObject([{ cause: 'SITE_POWER', affected: 90 }]);
+    expect(await site.explained()).toHaveLength(90);
   });
 
   it('does not take a dead recorder for a power cut', async () => {

@@ -13,6 +13,7 @@ import {
   type Told,
   type WriterSource,
 } from './incidents.ts';
+import { isPlatformDown } from './outages.ts';
 import { EXPLAINED_WITHIN_MS, REOPEN_MS } from './root-cause.ts';
 import { settleRootCauses } from './root-cause-hook.ts';
 import {
@@ -69,22 +70,27 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
     return db.read.selectFrom('sites').select(['id', 'org_id', 'name']).where('id', '=', siteId).executeTakeFirst();
   }
 
+  /** What is known of the site's devices: of a platform that is away, nobody knows whether its devices still stand. */
   async function membersOf(from: Pick<Tx, 'selectFrom'>, siteId: string): Promise<readonly SiteMember[]> {
     const rows = await from
       .selectFrom('devices')
-      .select(['id', 'parent_id', 'site_id', 'integration_id', 'state', 'state_reason', 'state_since'])
-      .select(['last_seen_at', 'flapping', 'suppressed_by', 'incident_id'])
-      .where('site_id', '=', siteId)
-      .where('removed_at', 'is', null)
+      .innerJoin('integrations', 'integrations.id', 'devices.integration_id')
+      .select(['devices.id', 'devices.parent_id', 'devices.site_id', 'devices.integration_id', 'devices.state'])
+      .select(['devices.state_reason', 'devices.state_since', 'devices.last_seen_at', 'devices.flapping'])
+      .select(['devices.suppressed_by', 'devices.incident_id'])
+      .select(['integrations.enabled', 'integrations.error_code', 'integrations.silent_since'])
+      .where('devices.site_id', '=', siteId)
+      .where('devices.removed_at', 'is', null)
       .limit(MAX_SITE_DEVICES)
       .execute();
+    const isUnseen = (row: (typeof rows)[number]): boolean => row.state !== 'OFFLINE' && isPlatformDown(row);
     return rows.map((row) => ({
       id: row.id,
       parentId: row.parent_id,
       siteId: row.site_id,
       integrationId: row.integration_id,
-      state: row.state,
-      reason: row.state_reason,
+      state: isUnseen(row) ? 'UNKNOWN' : row.state,
+      reason: isUnseen(row) ? null : row.state_reason,
       since: row.state_since,
       lastSeenAt: row.last_seen_at,
       isFlapping: row.flapping === 1,
