@@ -130,20 +130,12 @@ eachEngine('retention', (open) => {
           { ...outage, from_at: NOON, to_at: null },
         ])
         .execute();
-      const work = {
-        org_id: 'o',
-        site_id: null,
-        device_id: null,
-        from_at: NOON,
-        reason: '',
-        created_by: '',
-        created_at: 0,
-      };
+      const segment = { device_id: 'd', reason: null };
       await tx
-        .insertInto('maintenance_windows')
+        .insertInto('status_segments')
         .values([
-          { ...work, id: 'done', to_at: NOON },
-          { ...work, id: 'coming', to_at: NOON + 500 * DAY },
+          { ...segment, from_at: NOON - DAY, to_at: NOON, state: 'OFFLINE' },
+          { ...segment, from_at: NOON, to_at: null, state: 'ONLINE' },
         ])
         .execute();
       const rhythm = { integration_id: 'i', samples: 1, histogram: '[]', limit_ms: null };
@@ -190,7 +182,7 @@ eachEngine('retention', (open) => {
       return [
         await ids('incidents', 'id'),
         await ids('source_outages', 'from_at'),
-        await ids('maintenance_windows', 'id'),
+        await ids('status_segments', 'state'),
         await ids('rhythms', 'type'),
         await ids('unknown_codes', 'code'),
         await ids('sync_runs', 'id'),
@@ -203,7 +195,7 @@ eachEngine('retention', (open) => {
     expect((await left()).map((ids) => ids.length)).toEqual([2, 2, 2, 2, 2, 1]);
     clock.now = NOON + 400 * DAY + 1;
     await retention.run();
-    expect(await left()).toEqual([['open'], [NOON], ['coming'], ['CAMERA'], ['new'], []]);
+    expect(await left()).toEqual([['open'], [NOON], ['ONLINE'], ['CAMERA'], ['new'], []]);
   });
 
   it('seals the log before it forgets any of it', async () => {

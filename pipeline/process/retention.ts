@@ -22,7 +22,7 @@ const HISTORIES: readonly History[] = [
   'status_segments',
   'incidents',
   'source_outages',
-  'maintenance_windows',
+  'status_segments',
   'rhythms',
   'unknown_codes',
 ];
