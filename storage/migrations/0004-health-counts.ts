@@ -96,6 +96,9 @@ function onPostgres(): readonly string[] {
 
 /** Keeps `health_counts` with every write of devices, and counts those that are there. */
 export const healthCounts: SchemaStep = (t) => [
+  // Lists by severity go on by id: with the name in between each page was a sort of all devices of a state.
+  `drop index if exists "devices_by_org_id_state_rank_name_id"`,
+  `create index if not exists "devices_by_org_id_state_rank_id" on "devices" ("org_id", "state_rank", "id")`,
   `create index "health_counts_by_site_id" on "health_counts" ("site_id")`,
   `create table "health_deltas" (
     "id" ${t.generatedId},

@@ -26,7 +26,8 @@ import { parseWindow, type TimeWindow } from './availability/window.ts';
 
 /** A large site; beyond it availability is asked for per device. */
 const MAX_SITE_DEVICES = 20_000;
-const SITE_DEVICES_PER_READ = 2_000;
+/** Between two reads others have their turn. */
+const SITE_DEVICES_PER_READ = 500;
 /** Of one site's answer: some 100 MB while it is made. */
 const MAX_SITE_PIECES = 1_000_000;
 
@@ -119,6 +120,7 @@ export function createHistoryLoaders(
         }
         if (devices.length < SITE_DEVICES_PER_READ) break;
         after = last.id;
+        await new Promise((resolve) => setImmediate(resolve));
       }
       return availabilityOf(all, inSeconds(span), await timezones.load(siteId), boundsOf);
     },
