@@ -6,7 +6,6 @@ const HISTORIES = {
   status_segments: { key: ['device_id', 'from_at'], at: 'to_at' },
   incidents: { key: ['id'], at: 'closed_at' },
   source_outages: { key: ['integration_id', 'from_at'], at: 'to_at' },
-  status_segments: { key: ['device_id', 'from_at'], at: 'to_at' },
   rhythms: { key: ['integration_id', 'type'], at: 'updated_at' },
   unknown_codes: { key: ['integration_id', 'code'], at: 'last_seen_at' },
   sync_runs: { key: ['id'], at: 'started_at' },

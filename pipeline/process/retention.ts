@@ -18,14 +18,7 @@ const HISTORY_EVERY_MS = 3_600_000;
 /** Seals made in one run; the rest waits for the next. At 1,000 events each this is far more than arrives in a minute. */
 const MAX_SEALS = 1_000;
 
-const HISTORIES: readonly History[] = [
-  'status_segments',
-  'incidents',
-  'source_outages',
-  'status_segments',
-  'rhythms',
-  'unknown_codes',
-];
+const HISTORIES: readonly History[] = ['status_segments', 'incidents', 'source_outages', 'rhythms', 'unknown_codes'];
 
 /** How long things are kept, in days. */
 export interface RetentionDays {
