@@ -23,26 +23,36 @@ export interface EvidenceItem {
   readonly agrees: boolean;
 }
 
-const Stored = z.array(
-  z.object({
-    source: z.string(),
-    integrationId: z.string().nullable(),
-    state: z.string(),
-    reason: z.string().nullable(),
-    observedAt: z.number(),
-    receivedAt: z.number(),
-  }),
-);
+const Stored = z.object({
+  source: z.string(),
+  integrationId: z.string().nullable(),
+  state: z.string(),
+  reason: z.string().nullable(),
+  observedAt: z.number(),
+  receivedAt: z.number(),
+});
 
-/** Newest first, as the row keeps it; whether it agrees depends on the status that is in force now. */
+/**
+ * Newest first, as the row keeps it; whether it agrees depends on the status that is in force now. What another release
+ * may have written in another shape is passed over.
+ */
 export function evidenceOf(row: Pick<DeviceRow, 'evidence' | 'state'>): EvidenceItem[] {
   if (row.evidence === '[]') return [];
-  return Stored.parse(JSON.parse(row.evidence)).map(({ source, integrationId, state, reason, ...times }) => ({
-    source: toWord(EVIDENCE_SOURCES, source, 'WEBHOOK'),
-    integration: reference(integrationId),
-    state: toWord(DEVICE_STATES, state, 'UNKNOWN'),
-    reason: toWord(STATUS_REASONS, reason, null),
-    ...times,
-    agrees: state === row.state,
-  }));
+  const list: unknown = JSON.parse(row.evidence);
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((each) => {
+    const stored = Stored.safeParse(each);
+    if (!stored.success) return [];
+    const { source, integrationId, state, reason, observedAt, receivedAt } = stored.data;
+    return {
+      source: toWord(EVIDENCE_SOURCES, source, 'WEBHOOK'),
+      // Empty: we ourselves.
+      integration: reference(integrationId === '' ? null : integrationId),
+      state: toWord(DEVICE_STATES, state, 'UNKNOWN'),
+      reason: toWord(STATUS_REASONS, reason, null),
+      observedAt,
+      receivedAt,
+      agrees: state === row.state,
+    };
+  });
 }

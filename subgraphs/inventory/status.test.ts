@@ -126,7 +126,7 @@ eachEngine('status and its history', (openDb) => {
       pending_until: NOW + 5_000,
       suppressed_by: recorder.id,
       maintenance_id: 'mw_1',
-      evidence: JSON.stringify(evidence),
+      evidence: JSON.stringify([...evidence, { source: 'POLL', shape: 'of another release' }]),
     });
     const plain = device('plain');
     const { subgraph } = await open([recorder, camera, plain]);
