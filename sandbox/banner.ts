@@ -24,6 +24,9 @@ Convergraph sandbox: ${orgs.length} orgs, ${sites} sites, ${devices} devices on 
   curl -s $GRAPHQL_URL -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' \\
     -d '{"query":"{ devices(first: 3) { totalCount nodes { name type status { state } site { name } } } }"}'
 
+  Make something go wrong, in another terminal:
+  npm run sandbox -- --scenario storm
+
 Stop with Ctrl+C; it goes on from here at the next start. Start over with: npm run sandbox -- --reset
 `;
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findEventType } from '../../schema/catalogue/event-types.ts';
+import { NativeData } from '../../schema/catalogue/native-event.ts';
 import { DEVICE_STATES, EVENT_FAMILIES, SEVERITIES } from '../../schema/words.ts';
 import { AdapterError, DecodeError } from '../adapter-error.ts';
 import type { Vendor } from '../define-vendor.ts';
@@ -63,6 +64,8 @@ function expectWellFormed(draft: EventDraft): void {
   expect(SEVERITIES).toContain(draft.severity);
   expect(draft.type).toMatch(/^[a-z0-9_-]+(\.[a-z0-9_-]+)+$/);
   expect(findEventType(draft.type)).toMatchObject({ family: draft.family });
+  // What other formats and the catalogue's schemas say an event's data is.
+  expect(NativeData.safeParse(JSON.parse(JSON.stringify(draft.details))).error).toBeUndefined();
   expect(draft.occurredAt.getTime()).not.toBeNaN();
   expect(draft.summary.trim()).not.toBe('');
   for (const id of [draft.vendorEventId, draft.nativeOrgId, draft.nativeSiteId, draft.nativeDeviceId])

@@ -65,7 +65,7 @@ const Media = z.object({
   contentType: z.string().nullable(),
   url: z.string(),
   thumbnailUrl: z.string().nullable(),
-  sizeBytes: z.int().nullable(),
+  sizeBytes: z.number().nullable(),
   capturedAt: Instant.nullable(),
   sha256: z.string().nullable(),
 });

@@ -12,6 +12,7 @@ import { EVENT_CODECS } from '../../schema/formats/formats.ts';
 import { EVENT_FORMATS } from '../../schema/words.ts';
 import { createCursorCodec } from '../../storage/cursor.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { countUnknownCodes } from '../../storage/unknown-codes.ts';
 import { ask, principal } from '../fixtures/ask.ts';
 import { createEventsSubgraph } from './index.ts';
 
@@ -48,7 +49,7 @@ eachEngine('the catalogue in the graph', (open) => {
     const deadLetters = createDeadLetters({ db, processor });
     const cursors = createCursorCodec(Buffer.alloc(32, 7));
     const subgraph = createEventsSubgraph({ db, cursors, tail, deadLetters, now: () => NOON }, [mapped]);
-    return { subgraph, inbox, processor, seeded };
+    return { db, subgraph, inbox, processor, seeded };
   }
 
   it('has every type with a schema, and samples in every format that it takes', async () => {
@@ -78,6 +79,23 @@ eachEngine('the catalogue in the graph', (open) => {
     ]);
     const none = await ask(subgraph, principal({}), CATALOGUE, { family: 'VIDEO', vendor: 'ACME' });
     expect(none.data.eventTypes).toEqual([]);
+  });
+
+  it('lists what no table knows, to who sees the whole integration', async () => {
+    const { subgraph, seeded, db } = await start();
+    const { id: integrationId, org_id: orgId } = seeded.integration;
+    await db.write((tx) => countUnknownCodes(tx, seeded.integration, [{ code: 'CHIME', at: NOON }]));
+    const ofIntegration = async (who: ReturnType<typeof principal>) => {
+      const query = `query ($of: [_Any!]!) { _entities(representations: $of) { ... on Integration {
+        unknownCodes { code count firstSeenAt lastSeenAt } } } }`;
+      const { data } = await ask(subgraph, who, query, { of: [{ __typename: 'Integration', id: integrationId }] });
+      return data._entities[0].unknownCodes;
+    };
+    const at = new Date(NOON).toISOString();
+    const known = [{ code: 'CHIME', count: 1, firstSeenAt: at, lastSeenAt: at }];
+    expect(await ofIntegration(principal({ orgIds: [orgId] }))).toEqual(known);
+    expect(await ofIntegration(principal({ orgIds: ['org_other'] }))).toEqual([]);
+    expect(await ofIntegration(principal({ orgIds: [orgId], siteIds: [seeded.siteId] }))).toEqual([]);
   });
 
   it('describes events of the log as every format has them', async () => {

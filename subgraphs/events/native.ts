@@ -13,8 +13,11 @@ import { eventId } from '../../storage/ids.ts';
 import { toWord } from '../row-words.ts';
 import { type Details, detailsOf, mediaOf, webAddress } from './model.ts';
 
+/** RFC 3339 has four digits for the year. */
+const MAX_INSTANT = Date.UTC(9_999, 11, 31);
+
 function iso(at: number): string {
-  return new Date(at).toISOString();
+  return new Date(Math.max(0, Math.min(at, MAX_INSTANT))).toISOString();
 }
 
 /** What every event of the family has, as the fields of its GraphQL type say it. */
