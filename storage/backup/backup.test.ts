@@ -227,3 +227,40 @@ describe('a restored store', () => {
     expect(existsSync(`${target}.restoring`)).toBe(false);
   });
 });
+
+describe('a store on PostgreSQL', () => {
+  it('can be verified as well', async () => {
+    const { options, remove } = await createTestStore('postgres');
+    const db = await openDatabase(options);
+    onTestFinished(async () => {
+      await db.close();
+      await remove();
+    });
+    await append(db, 1_500);
+    await sealNextSegment(db, NOON);
+    const identity = { integrationId: 'int_a', purpose: 'credentials', id: 'sec_a' };
+    const secret = { id: 'sec_a', integration_id: 'int_a', purpose: 'credentials', hint: '', created_at: NOON };
+    const sealed = otherVault.seal('hunter2', identity);
+    await db.write((tx) =>
+      tx
+        .insertInto('secrets')
+        .values({ ...secret, sealed, expires_at: null, last_used_at: null })
+        .execute(),
+    );
+    const url = new URL(options.url);
+    url.searchParams.set('options', `-c search_path=${options.schema}`);
+    const store = openReadOnly(url.href);
+    try {
+      expect(await verifyStore(store, vault)).toMatchObject({
+        damage: [],
+        facts: { epoch: db.epoch, head: 1_500, tail: 0, keyIds: [otherVault.keyId], counts: { events: 1_500 } },
+        chain: { segments: 1, events: 1_000, unsealed: 500, broken: [] },
+        unreadableSecrets: 1,
+      });
+      await db.write((tx) => tx.updateTable('events').set({ summary: 'x' }).where('seq', '=', 3).execute());
+      expect((await verifyStore(store, null)).chain.broken).toHaveLength(1);
+    } finally {
+      await store.close();
+    }
+  });
+});
