@@ -5,6 +5,7 @@ import { visibleAtSite } from './access-conditions.ts';
 import { badCursor, type PageArgs } from './connection.ts';
 import type { CursorCodec } from './cursor.ts';
 import type { Database } from './database.ts';
+import { type FieldChange, FieldChanges } from './device-fields.ts';
 import type { InventoryChangeRow } from './rows.ts';
 import { all, any, type Condition, equals, isOneOf, matchesInstant } from './sql-conditions.ts';
 
@@ -19,12 +20,6 @@ const PRUNE_BATCH = 5_000;
 
 const Position = z.object({ epoch: z.string(), orgId: z.string(), seq: z.int().nonnegative() });
 const Floor = z.object({ seq: z.int(), at: z.int() });
-const FieldChanges = z.array(
-  z.object({ name: z.string(), before: z.string().nullable(), after: z.string().nullable() }),
-);
-
-export type FieldChange = z.infer<typeof FieldChanges>[number];
-
 /** A change as this principal may see it. */
 export interface InventoryChange {
   readonly row: InventoryChangeRow;
@@ -57,7 +52,8 @@ interface Start {
   readonly isResetRequired: boolean;
 }
 
-async function readFloor(db: Database): Promise<z.infer<typeof Floor>> {
+/** Where the memory of changes begins: `at` in milliseconds. Everything from then on is there. */
+export async function readFloor(db: Pick<Database, 'read'>): Promise<z.infer<typeof Floor>> {
   const row = await db.read.selectFrom('meta').select('value').where('key', '=', FLOOR_KEY).executeTakeFirst();
   return row === undefined ? { seq: 0, at: 0 } : Floor.parse(JSON.parse(row.value));
 }

@@ -1,6 +1,6 @@
 import type { InventoryChangeKind } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
-import type { FieldChange } from './field-changes.ts';
+import type { FieldChange } from '../../storage/device-fields.ts';
 
 export interface Change {
   readonly kind: InventoryChangeKind;

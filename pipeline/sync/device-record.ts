@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import type { DeviceDraft, DeviceLinkDraft, TelemetryDraft } from '../../adapter-kit/model.ts';
 import { normalizeMac } from '../../schema/scalars.ts';
 import type { DeviceRelation, DeviceState, StatusReason, ZoneKind } from '../../schema/words.ts';
+import type { LISTED_FIELDS } from '../../storage/device-fields.ts';
 import { deviceId } from '../../storage/ids.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
 
@@ -15,30 +16,7 @@ const MAX_LIST = 50;
 const MAX_SEARCH_TEXT = 2_000;
 
 /** The columns of a device that a listing alone decides. */
-export type ListedColumns = Pick<
-  DeviceRow,
-  | 'native_id'
-  | 'vendor_org_id'
-  | 'vendor_site_id'
-  | 'parent_id'
-  | 'system'
-  | 'name'
-  | 'type'
-  | 'vendor_type'
-  | 'ip'
-  | 'hostname'
-  | 'manufacturer'
-  | 'model'
-  | 'firmware'
-  | 'serial_number'
-  | 'mac_addresses'
-  | 'capabilities'
-  | 'tags'
-  | 'warranty_expires_at'
-  | 'end_of_support_at'
-  | 'content_hash'
-  | 'search_text'
->;
+export type ListedColumns = Pick<DeviceRow, keyof typeof LISTED_FIELDS | 'native_id' | 'content_hash' | 'search_text'>;
 
 /** What a listing claims about a device's state. */
 export interface ListedClaim {

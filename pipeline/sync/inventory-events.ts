@@ -1,7 +1,7 @@
 import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { InventoryChangeKind, Severity } from '../../schema/words.ts';
+import type { FieldChange } from '../../storage/device-fields.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
-import type { FieldChange } from './field-changes.ts';
 
 interface Told {
   readonly type: string;

@@ -4,7 +4,7 @@ import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { lockIntegration } from '../process/event-writer.ts';
 import { type Change, writeChanges } from './changes.ts';
-import { siteChange } from './field-changes.ts';
+import { siteChange, zoneChange } from './field-changes.ts';
 import { createSiteResolver } from './site-resolver.ts';
 
 /** Devices of one statement. */
@@ -25,7 +25,7 @@ export async function rebindDevices(
   const resolve = await createSiteResolver(tx, integration.id);
   const devices = await tx
     .selectFrom('devices')
-    .select(['id', 'vendor_org_id', 'vendor_site_id', 'site_id', 'removed_at'])
+    .select(['id', 'vendor_org_id', 'vendor_site_id', 'site_id', 'zone_id', 'removed_at'])
     .where('integration_id', '=', integration.id)
     .where('vendor_site_id', '=', vendorSiteId)
     .orderBy('id')
@@ -39,7 +39,9 @@ export async function rebindDevices(
     group.push(device.id);
     targets.set(siteId, group);
     if (device.removed_at !== null) continue;
-    changes.push({ kind: 'MOVED', deviceId: device.id, siteId, fields: [siteChange(device.site_id, siteId)] });
+    const zone = device.zone_id === null ? [] : [zoneChange(device.zone_id, null)];
+    const fields = [siteChange(device.site_id, siteId), ...zone];
+    changes.push({ kind: 'MOVED', deviceId: device.id, siteId, fields });
   }
   for (const [siteId, ids] of targets) {
     for (let from = 0; from < ids.length; from += ROWS) {

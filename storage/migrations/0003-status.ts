@@ -155,4 +155,5 @@ export const status: SchemaStep = (t) => [
     "made_at" ${t.int} not null
   ) ${t.table}`,
   `create unique index "log_chain_by_after_seq" on "log_chain" ("after_seq")`,
+  `create index "inventory_changes_by_org_id_at_device_id" on "inventory_changes" ("org_id", "at", "device_id")`,
 ];

@@ -2,8 +2,10 @@ import type DataLoader from 'dataloader';
 import type { AccessScope } from '../../schema/principal.ts';
 import type { DeviceLinkRow } from '../../storage/device-links.ts';
 import type { CoverageRow } from '../../storage/inventory-store-coverage.ts';
-import type { PageArgs } from '../../storage/connection.ts';
 import { createIncidentStore } from '../../storage/incident-store.ts';
+import type { Page, PageArgs } from '../../storage/connection.ts';
+import { readDeviceAsOf } from '../../storage/device-as-of.ts';
+import { type DeviceDifference, type InventoryDiffArgs, readInventoryDiff } from '../../storage/inventory-diff.ts';
 import type { InventoryChanges, InventoryChangesArgs } from '../../storage/inventory-store-changes.ts';
 import { type DeviceFacetField, type FacetBucket } from '../../storage/inventory-store-count.ts';
 import type { DeviceListArgs } from '../../storage/inventory-store-list.ts';
@@ -12,6 +14,7 @@ import type { SourceReport } from '../../storage/inventory-store-sources.ts';
 import type { DeviceRow, ExternalIdRow, SyncRunRow } from '../../storage/rows.ts';
 import { createArgsLoader, createGroupLoader, createRowLoader, createValueLoader } from '../batch-loaders.ts';
 import type { Listing } from '../listing.ts';
+import { markPast } from './past-rows.ts';
 import type { InventoryServices } from './context.ts';
 import { createHistoryLoaders, type HistoryLoaders } from './history-loaders.ts';
 import { createIncidentLoaders, type IncidentLoaders } from './incidents.ts';
@@ -30,6 +33,10 @@ export interface InventoryLoaders extends HistoryLoaders, IncidentLoaders {
   deviceByExternalId(namespace: string, value: string): Promise<DeviceRow | null>;
   /** @throws GraphQLError BAD_USER_INPUT */
   aggregate(selection: DeviceSelection, fields: readonly DeviceFacetField[]): Promise<readonly AggregateItem[]>;
+  /** @param asOf milliseconds; null: now @throws GraphQLError BAD_USER_INPUT when it is no longer known */
+  deviceAsOf(id: string, asOf: number | null): Promise<DeviceRow | null>;
+  /** @throws GraphQLError BAD_CURSOR, BAD_USER_INPUT */
+  diff(args: InventoryDiffArgs): Promise<Page<DeviceDifference>>;
   /** @throws GraphQLError BAD_CURSOR */
   changes(args: InventoryChangesArgs): Promise<InventoryChanges>;
   devices(args: DeviceListArgs, parent: ListParent | null): Promise<DeviceListing>;
@@ -80,10 +87,12 @@ export function createInventoryLoaders(
   const runPages = createArgsLoader((ids, page: PageArgs) => store.syncRuns(access, ids, page));
   const runCounts = createValueLoader((ids) => store.syncRunCounts(access, ids), 0);
 
+  const device = createRowLoader((ids) => store.devices(access, ids));
+
   return {
     ...createHistoryLoaders(db, cursors, access, now()),
     ...createIncidentLoaders(createIncidentStore(db, cursors), access),
-    device: createRowLoader((ids) => store.devices(access, ids)),
+    device,
     coverage: createGroupLoader(
       (ids) => store.coverage(access, ids),
       (row) => row.siteId,
@@ -107,6 +116,13 @@ export function createInventoryLoaders(
       return rows.map((row) => ({ ...row, health: { ...row.health, asOf } }));
     },
     changes: (args) => store.changes(access, args),
+    diff: (args) => readInventoryDiff(db, cursors, access, args),
+
+    async deviceAsOf(id, asOf) {
+      const row = await device.load(id);
+      if (row === null || asOf === null || asOf >= now()) return row;
+      return markPast(await readDeviceAsOf(db, access, row, asOf), asOf);
+    },
 
     async devices(args, parent) {
       const selection = { filter: args.filter, search: args.search };

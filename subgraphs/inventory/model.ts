@@ -1,4 +1,5 @@
-import type { PageArgs } from '../../storage/connection.ts';
+import type { Page, PageArgs } from '../../storage/connection.ts';
+import type { DeviceDifference } from '../../storage/inventory-diff.ts';
 import type { DeviceListArgs, DeviceOrder } from '../../storage/inventory-store-list.ts';
 import type { InventoryChange } from '../../storage/inventory-store-changes.ts';
 import type { HealthCounts } from '../../storage/health-counts.ts';
@@ -53,6 +54,9 @@ export interface HealthItem extends HealthCounts {
 export interface AggregateItem extends AggregateRow {
   readonly health: HealthItem;
 }
+
+export type DifferencePage = Page<DeviceDifference>;
+export type DifferenceEntry = Entry<DeviceDifference>;
 
 export interface ChangeEntry {
   readonly change: InventoryChange;

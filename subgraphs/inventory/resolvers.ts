@@ -9,16 +9,18 @@ import {
   SYNC_STATES,
   SYNC_TRIGGERS,
 } from '../../schema/words.ts';
-import { parsePageArgs } from '../../storage/connection.ts';
+import { pageInfo, parsePageArgs } from '../../storage/connection.ts';
+import type { DeviceDifference } from '../../storage/inventory-diff.ts';
 import type { DeviceRow, SyncRunRow } from '../../storage/rows.ts';
 import type { StatusSegment } from '../../storage/status-segments.ts';
 import type { IncidentRow } from '../../storage/incident-store.ts';
 import type { DeviceListArgs } from '../../storage/inventory-store-list.ts';
 import { withAsOf } from '../as-of.ts';
-import { connectionResolvers, edgeResolvers } from '../listing.ts';
+import { connectionResolvers, edgeResolvers, toEntries } from '../listing.ts';
 import { toWord } from '../row-words.ts';
 import type { Context } from './context.ts';
 import type { Resolvers } from './generated/types.ts';
+import { instantOf } from './past-rows.ts';
 import { evidenceOf } from './evidence.ts';
 import { devicesOfIncident } from './incidents.ts';
 import { everything, type ListParent, type PlacedDeviceListing } from './model.ts';
@@ -44,7 +46,7 @@ function devices(
 
 export const resolvers: Omit<Resolvers, 'Vendor'> = {
   Query: {
-    device: (_, { id }, context) => context.read().device.load(id),
+    device: (_, { id, asOf }, context) => context.read().deviceAsOf(id, asOf ?? null),
     deviceByExternalId: (_, { namespace, value }, context) => context.read().deviceByExternalId(namespace, value),
     devices: (_, args, context, info) => devices(info, context, listArgs(args), null),
     deviceAggregate: async (_, { filter, groupBy }, context) => [
@@ -52,6 +54,8 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     ],
     inventoryChanges: (_, { orgId, first, after, since }, context) =>
       context.read().changes({ orgId, page: parsePageArgs(first, after), since: since ?? null }),
+    inventoryDiff: (_, { orgId, from, to, first, after }, context) =>
+      context.read().diff({ orgId, from, to, page: parsePageArgs(first, after) }),
   },
 
   Mutation: {
@@ -93,7 +97,8 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     site: (row) => reference(row.site_id),
     zone: (row) => reference(row.zone_id),
     integration: (row) => reference(row.integration_id),
-    parent: (row, _, context) => (row.parent_id === null ? null : context.read().device.load(row.parent_id)),
+    parent: (row, _, context) =>
+      row.parent_id === null ? null : context.read().deviceAsOf(row.parent_id, instantOf(row)),
     children: ({ id }, { first, after }, context, info) =>
       devices(info, context, everything(parsePageArgs(first, after)), { column: 'parent_id', id }),
     linkedDevices: async ({ id }, { relation }, context) => {
@@ -140,6 +145,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     lastSeenAt: (row) => row.last_seen_at,
     observedAt: (row) => row.state_observed_at,
     stale: async (row, _, context) =>
+      instantOf(row) === null &&
       context.store.isStale(row.vendor, row.state_observed_at, await context.read().listedAt.load(row.integration_id)),
     vendorState: (row) => row.state_vendor,
     flapping: (row) => row.flapping === 1,
@@ -210,6 +216,17 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
   },
   IncidentConnection: connectionResolvers<IncidentRow>(),
   IncidentEdge: edgeResolvers<IncidentRow>(),
+
+  InventoryDifference: {
+    device: ({ deviceId }, _, context) => context.read().device.load(deviceId),
+    fields: ({ fields }) => [...fields],
+  },
+  InventoryDiffConnection: {
+    edges: (page) => toEntries(page),
+    nodes: ({ rows }) => [...rows],
+    pageInfo: (page) => pageInfo(page),
+  },
+  InventoryDiffEdge: edgeResolvers<DeviceDifference>(),
 
   SyncRun: {
     trigger: ({ trigger }) => toWord(SYNC_TRIGGERS, trigger, 'SCHEDULE'),
