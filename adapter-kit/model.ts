@@ -66,6 +66,12 @@ export interface DeviceLinkDraft {
   readonly value: string;
 }
 
+/** A place, WGS 84, in degrees. */
+export interface PositionDraft {
+  readonly latitude: number;
+  readonly longitude: number;
+}
+
 /** A device as an inventory listing tells it. */
 export interface DeviceDraft {
   /** Unique within the integration, stable over rename and address change. */
@@ -92,6 +98,8 @@ export interface DeviceDraft {
   readonly system?: string | null;
   /** Native id of the device it reports through. */
   readonly parentNativeId?: string | null;
+  /** Where it stands; null or absent when the platform does not tell, which changes nothing about what is known. */
+  readonly position?: PositionDraft | null;
   readonly telemetry?: TelemetryDraft | null;
   readonly warrantyExpiresAt?: Date | null;
   readonly endOfSupportAt?: Date | null;
@@ -211,6 +219,8 @@ export interface EventDraft {
   /** The device was alive when it happened. */
   readonly isLifeSign: boolean;
   readonly telemetry?: TelemetryDraft | null;
+  /** Where the device was when it happened. */
+  readonly position?: PositionDraft | null;
   readonly summary: string;
   readonly details: EventDetails;
   readonly media?: readonly MediaDraft[];

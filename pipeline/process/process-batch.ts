@@ -10,6 +10,7 @@ import { countUnknownCodes, type UnknownCode } from '../../storage/unknown-codes
 import type { ClockSample, SourceClocks } from './source-clock.ts';
 import { applyPushedInventory } from '../sync/pushed-inventory.ts';
 import type { MissingIds } from './missing-ids.ts';
+import { noteToldPositions } from './told-positions.ts';
 import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
 import { type EventItem, type EventOutcome, type EventWriter, lockIntegration, ringForEvents } from './event-writer.ts';
 
@@ -119,9 +120,10 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
   );
   const work = all.filter(({ row }) => pending.has(row.id));
   const items = work.flatMap(itemsOf);
+  const now = deps.now();
+  await noteToldPositions(tx, deps, integration, work.flatMap(tellingOf), now);
   const outcomes = await deps.writer.writeItems(tx, integration, items);
   await countUnknownCodes(tx, integration, unknownCodesOf(items, outcomes));
-  const now = deps.now();
   const done: number[] = [];
   let at = 0;
   let added = 0;
@@ -192,6 +194,12 @@ function clockSampleOf({ row, decoded }: Work): readonly ClockSample[] {
   if (decoded.kind !== 'EVENTS' || row.stage !== null) return [];
   const occurredAt = decoded.drafts.map((draft) => draft.occurredAt.getTime());
   return [{ receivedAt: row.received_at, sentAt: decoded.sentAt, occurredAt }];
+}
+
+/** What is replayed tells where devices were. */
+function tellingOf({ row, decoded }: Work) {
+  if (decoded.kind !== 'EVENTS' || row.stage !== null) return [];
+  return decoded.drafts.map((draft) => ({ draft, receivedAt: row.received_at }));
 }
 
 /** Ids are the vendor's to give in what it sends; what is polled or replayed tells nothing new of them. */

@@ -15,6 +15,7 @@ import { insertLinks, replaceLinks } from './device-links.ts';
 import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
 import { BELIEVED, firstStatus, healthDraft, judge, type Refresh, refreshStatus } from './listed-status.ts';
 import { inventoryDraft } from './inventory-events.ts';
+import { movedTo, positionChange, storedPosition } from './positions.ts';
 import { createSiteResolver } from './site-resolver.ts';
 
 export interface ChunkContext {
@@ -44,6 +45,8 @@ const KNOWN = [
   'removed_at',
   'missed_syncs',
   'updated_at',
+  'latitude',
+  'longitude',
   ...BELIEVED,
 ] as const satisfies readonly (keyof DeviceRow)[];
 
@@ -79,15 +82,16 @@ export async function applyChunk(
     const siteId = resolve(record.columns.vendor_org_id, record.columns.vendor_site_id);
     if (siteId === null) unmapped += 1;
     const zone = siteId === null || record.zone === null ? null : zoneId(siteId, record.zone.kind, record.zone.name);
-    const device: WrittenDevice = { record, siteId, zoneId: zone };
     const before = known.get(record.id);
     if (before === undefined) {
-      added.push(device);
+      added.push({ record, siteId, zoneId: zone, position: record.position });
       continue;
     }
+    const moved = movedTo(before, record.position);
+    const device: WrittenDevice = { record, siteId, zoneId: zone, position: moved ?? storedPosition(before) };
     const sameContent = before.content_hash === record.columns.content_hash;
     const samePlace = before.site_id === siteId && before.zone_id === zone;
-    if (!sameContent || !samePlace || before.removed_at !== null || before.missed_syncs > 0) {
+    if (!sameContent || !samePlace || moved !== null || before.removed_at !== null || before.missed_syncs > 0) {
       touched.push({ device, before, sameContent });
     }
     const verdict = judge({ ...before, site_id: siteId }, record, {
@@ -108,7 +112,9 @@ export async function applyChunk(
   const news = added.map((device) => ({ entry: change('ADDED', device, []), device }));
   const writes = touched.map(({ device, before, sameContent }) => {
     const row = full.get(device.record.id);
-    const fields = sameContent || row === undefined ? [] : [...fieldChanges(row, device.record.columns)];
+    const listed = sameContent || row === undefined ? [] : fieldChanges(row, device.record.columns);
+    const moved = movedTo(before, device.record.position);
+    const fields = moved === null ? listed : [...listed, positionChange(before, moved)];
     const own = changesOf(device, before, fields);
     changes.push(...own);
     // Zones that appear because a site was bound are our doing, and no news about the device.

@@ -4,10 +4,13 @@ import type { Database, Tx } from '../../storage/database.ts';
 /** Rows of one statement. Statements of this size are kept prepared; longer texts would be compiled each time. */
 const ROWS_PER_STATEMENT = 50;
 
+/** How both engines name the type of a column. */
+export type ColumnType = 'text' | 'bigint' | 'double precision';
+
 /** An update of many rows of `devices`, each with values of its own. */
 export interface BulkUpdate {
   /** Columns to set; the first value of each row is the device's id, the others follow in this order. */
-  readonly columns: readonly { readonly name: string; readonly type: 'text' | 'bigint' }[];
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType }[];
   readonly rows: readonly (readonly (string | number | null)[])[];
 }
 

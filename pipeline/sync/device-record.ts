@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
-import type { DeviceDraft, DeviceLinkDraft, TelemetryDraft } from '../../adapter-kit/model.ts';
+import type { DeviceDraft, DeviceLinkDraft, PositionDraft, TelemetryDraft } from '../../adapter-kit/model.ts';
 import { normalizeMac } from '../../schema/scalars.ts';
 import type { DeviceRelation, DeviceState, StatusReason, ZoneKind } from '../../schema/words.ts';
 import type { LISTED_FIELDS } from '../../storage/device-fields.ts';
 import { deviceId } from '../../storage/ids.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
+import { soundPosition } from './positions.ts';
 
 /** Longest text kept of one field; platforms keep names well below, and indexes have their limits. */
 const MAX_TEXT = 500;
@@ -47,6 +48,8 @@ export interface DeviceRecord {
   readonly zone: { readonly name: string; readonly kind: ZoneKind } | null;
   readonly claim: ListedClaim | null;
   readonly telemetry: TelemetryDraft | null;
+  /** Not in the content hash: some metres more or less are no change. Null: nobody says. */
+  readonly position: PositionDraft | null;
   readonly lastSeenAt: number | null;
 }
 
@@ -162,6 +165,7 @@ export function toRecord(draft: DeviceDraft, { integrationId, vendor, startedAt 
     zone,
     claim: toClaim(draft, startedAt),
     telemetry: draft.telemetry ?? null,
+    position: soundPosition(draft.position),
     lastSeenAt: instant(draft.lastSeenAt),
   };
 }

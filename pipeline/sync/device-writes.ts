@@ -1,8 +1,9 @@
 import type { Insertable } from 'kysely';
+import type { PositionDraft } from '../../adapter-kit/model.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DevicesTable } from '../../storage/tables.ts';
-import { bulkUpdateDevices } from './bulk-update.ts';
+import { bulkUpdateDevices, type ColumnType } from './bulk-update.ts';
 import type { DeviceRecord } from './device-record.ts';
 
 /** A listed device with the place that our bindings give it. */
@@ -10,6 +11,8 @@ export interface WrittenDevice {
   readonly record: DeviceRecord;
   readonly siteId: string | null;
   readonly zoneId: string | null;
+  /** Where it is from now on; null: unknown. */
+  readonly position: PositionDraft | null;
 }
 
 interface WriteContext {
@@ -58,12 +61,14 @@ const LISTED = [
   { name: 'tags', type: 'text' },
   { name: 'warranty_expires_at', type: 'bigint' },
   { name: 'end_of_support_at', type: 'bigint' },
+  { name: 'latitude', type: 'double precision' },
+  { name: 'longitude', type: 'double precision' },
   { name: 'content_hash', type: 'text' },
   { name: 'missed_syncs', type: 'bigint' },
   { name: 'search_text', type: 'text' },
   { name: 'updated_at', type: 'bigint' },
   { name: 'removed_at', type: 'bigint' },
-] as const satisfies readonly { readonly name: keyof DevicesTable; readonly type: 'text' | 'bigint' }[];
+] as const satisfies readonly { readonly name: keyof DevicesTable; readonly type: ColumnType }[];
 
 const STATUS = [
   'state',
@@ -81,7 +86,7 @@ const STATUS = [
 
 const IDENTITY = ['id', 'org_id', 'integration_id', 'vendor', 'first_seen_at'] as const;
 
-function listed({ integration, now }: WriteContext, { record, siteId, zoneId }: WrittenDevice) {
+function listed({ integration, now }: WriteContext, { record, siteId, zoneId, position }: WrittenDevice) {
   return {
     ...record.columns,
     id: record.id,
@@ -91,6 +96,8 @@ function listed({ integration, now }: WriteContext, { record, siteId, zoneId }: 
     first_seen_at: now,
     site_id: siteId,
     zone_id: zoneId,
+    latitude: position?.latitude ?? null,
+    longitude: position?.longitude ?? null,
     missed_syncs: 0,
     updated_at: now,
     removed_at: null,

@@ -100,6 +100,21 @@ eachEngine('inventory subgraph', (openDb) => {
     expect(await count(50)).toBe(await count(2));
   });
 
+  it('answers where a device stands, and with nothing where nobody tells', async () => {
+    const db = await openDb();
+    await insertWorld(db);
+    const place = { latitude: 55.676098, longitude: -12.5 };
+    await db.write((tx) => tx.updateTable('devices').set(place).where('native_id', '=', 'a_near_child').execute());
+    const subgraph = createInventorySubgraph({ db, cursors, sync, now: () => FIXTURE_AT }, [acme]);
+    const { data } = await ask(
+      subgraph,
+      admin,
+      `{ deviceByExternalId(namespace: "acme-vms:device-id", value: "a_near_child") {
+        coordinates { latitude longitude } parent { coordinates { latitude } } } }`,
+    );
+    expect(data.deviceByExternalId).toEqual({ coordinates: place, parent: { coordinates: null } });
+  });
+
   it('answers with everything that a device has', async () => {
     const subgraph = await open();
     const { data, errors } = await ask(

@@ -69,6 +69,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     incidents: ({ id }, { first, after, open }, context) =>
       context.read().incidentsOf('org_id', id, open ?? null, parsePageArgs(first, after)),
     health: ({ id }, _, context) => context.read().orgHealth.load(id),
+    availability: ({ id }, { window }, context) => context.read().groupAvailability({ column: 'org_id', id }, window),
   },
 
   Site: {
@@ -77,7 +78,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     incidents: ({ id }, { first, after, open }, context) =>
       context.read().incidentsOf('site_id', id, open ?? null, parsePageArgs(first, after)),
     health: ({ id }, _, context) => context.read().siteHealth.load(id),
-    availability: ({ id }, { window }, context) => context.read().siteAvailability(id, window),
+    availability: ({ id }, { window }, context) => context.read().groupAvailability({ column: 'site_id', id }, window),
     coverage: ({ id }, _, context) => context.read().coverage.load(id),
   },
 
@@ -92,6 +93,8 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     vendorType: (row) => row.vendor_type,
     vendor: (row, _, { store }) => store.vendorValue(row.vendor),
     externalIds: ({ id }, _, context) => context.read().externalIds.load(id),
+    coordinates: ({ latitude, longitude }) =>
+      latitude === null || longitude === null ? null : { latitude, longitude },
     network: (row) => row,
     serialNumber: (row) => row.serial_number,
     site: (row) => reference(row.site_id),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressOf, hostOf } from './normalize.ts';
+import { addressOf, hostOf, positionOf } from './normalize.ts';
 import { createStateTable } from './state-table.ts';
 import { deriveStatus } from './status.ts';
 import { parseDriverSettings, parseTime, timeKey, WireRecord } from './wire.ts';
@@ -134,5 +134,18 @@ describe('Windows time zones', () => {
     ['', null],
   ])('%j is %s', (name, iana) => {
     expect(ianaZoneOf(name)).toBe(iana);
+  });
+});
+
+describe('positionOf', () => {
+  it.each([
+    ['POINT (12.568337 55.676098)', { latitude: 55.676098, longitude: 12.568337 }],
+    ['POINT (-122.51608 47.25726)', { latitude: 47.25726, longitude: -122.51608 }],
+    ['POINT Z (12.5 55.6 17.25)', { latitude: 55.6, longitude: 12.5 }],
+    ['POINT EMPTY', null],
+    ['', null],
+    ['POLYGON ((0 0))', null],
+  ])('reads %j as %j', (text, position) => {
+    expect(positionOf(text)).toEqual(position);
   });
 });

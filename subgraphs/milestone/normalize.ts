@@ -1,6 +1,6 @@
 // Pure: XProtect's records to ours.
 import { isIP } from 'node:net';
-import type { DeviceDraft, LiveDevice, SiteDraft, StatusClaim } from '../../adapter-kit/model.ts';
+import type { DeviceDraft, LiveDevice, PositionDraft, SiteDraft, StatusClaim } from '../../adapter-kit/model.ts';
 import { normalizeMac } from '../../schema/scalars.ts';
 import type { DeviceCapability, DeviceType } from '../../schema/words.ts';
 import { type Collection, type DriverLeaf, parseTime, type WireRecord } from './wire.ts';
@@ -107,8 +107,19 @@ export function normalizeDevice(record: WireRecord, around: Surroundings): Devic
     zone: zone === null ? null : { name: zone, kind: 'AREA' },
     system: recordingServer === null ? null : nameOf(recordingServer),
     parentNativeId: parentOf(around),
+    position: positionOf(record.gisPoint),
     capabilities: capabilitiesOf(type, around),
   };
+}
+
+const POINT = /^POINT\s*Z?\s*\(\s*(-?\d{1,3}(?:\.\d{1,15})?)\s+(-?\d{1,2}(?:\.\d{1,15})?)(?:\s+-?[\d.]{1,20})?\s*\)$/i;
+
+/** Well-known text, longitude first; `POINT EMPTY` is nowhere. */
+export function positionOf(text: string): PositionDraft | null {
+  const [, longitude, latitude] = POINT.exec(text.trim()) ?? [];
+  return longitude === undefined || latitude === undefined
+    ? null
+    : { latitude: Number(latitude), longitude: Number(longitude) };
 }
 
 function capabilitiesOf(type: DeviceType, { collection, takesEvents }: Surroundings): readonly DeviceCapability[] {

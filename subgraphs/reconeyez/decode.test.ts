@@ -201,7 +201,9 @@ describe('a delivery', () => {
   it('keeps a position and passes over one that is nowhere', () => {
     const at = (latitude: number) => decodeOne(plain({ event_type: 'RP', location: { latitude, longitude: 24.75 } }));
     expect(at(59.43).details.detail).toEqual({ latitude: 59.43, longitude: 24.75 });
+    expect(at(59.43).position).toEqual({ latitude: 59.43, longitude: 24.75 });
     expect(at(159).details.detail).toBeUndefined();
+    expect(at(159).position).toBeNull();
   });
 });
 

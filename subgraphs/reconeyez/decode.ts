@@ -12,6 +12,7 @@ import type {
   EventDetails,
   EventDraft,
   InboundMessage,
+  PositionDraft,
   TelemetryDraft,
 } from '../../adapter-kit/model.ts';
 import { type Actor, readActors, readNumber, readText, readTexts } from './event-values.ts';
@@ -100,6 +101,7 @@ function decodeEvent(source: unknown, reading: Reading, context: DecodeContext, 
   // What the platform says about itself is about no device, whichever it names.
   const guid = row.family === 'SYSTEM' ? null : fields.read(source, 'deviceId', readGuid);
   const link = fields.read(source, 'link', webAddress);
+  const place = placeIn((field) => fields.read(source, field, readNumber));
   return {
     vendorEventId: eventIdOf(text('eventId'), time?.at ?? null, [guid, area, link, ...words]),
     family: row.family,
@@ -116,10 +118,11 @@ function decodeEvent(source: unknown, reading: Reading, context: DecodeContext, 
         : { ...row.claim, vendorState: name ?? word, observedAt: occurredAt },
     isLifeSign: row.isLifeSign && guid !== null,
     telemetry: guid === null ? null : telemetryOf(row, (field) => fields.read(source, field, readNumber)),
+    position: guid === null ? null : place,
     summary: summaryOf(row, text('deviceName'), area),
     details: {
       ...detailsOf(row, actors, code, link, text('zone')),
-      ...remarksOf(time, (field) => fields.read(source, field, readNumber), text('account')),
+      ...remarksOf(time, place, text('account')),
     },
     media: readPictures(fields.read(source, 'pictures', readTexts) ?? [], link, occurredAt),
     raw: withoutPictures(source),
@@ -199,20 +202,24 @@ function detailsOf(
   };
 }
 
+function placeIn(read: (field: EventField) => number | null): PositionDraft | null {
+  const latitude = read('latitude');
+  const longitude = read('longitude');
+  if (latitude === null || longitude === null) return null;
+  return Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180 ? { latitude, longitude } : null;
+}
+
 /** What has no member of its own: how the time was read, where it was, whose account it is. */
 function remarksOf(
   time: ReadTime | null,
-  read: (field: EventField) => number | null,
+  place: PositionDraft | null,
   account: string | null,
 ): Pick<EventDetails, 'detail'> {
-  const latitude = read('latitude');
-  const longitude = read('longitude');
-  const isPlace = latitude !== null && longitude !== null && Math.abs(latitude) <= 90 && Math.abs(longitude) <= 180;
   const remarks = {
     ...(time === null ? { time: 'ARRIVAL' } : {}),
     ...(typeof time?.zone === 'string' ? { timezone: time.zone } : {}),
     ...(typeof time?.doubt === 'string' ? { timeDoubt: time.doubt } : {}),
-    ...(isPlace ? { latitude, longitude } : {}),
+    ...place,
     ...(account === null ? {} : { account }),
   };
   return Object.keys(remarks).length === 0 ? {} : { detail: remarks };

@@ -29,6 +29,12 @@ describe('normalizeCamera', () => {
     });
   });
 
+  it("takes a camera's place on the map, and none where nobody put it there", () => {
+    const placed = normalizeCamera(camera({ latitude: 43.7, longitude: -79.4 }), bare);
+    expect(placed.position).toEqual({ latitude: 43.7, longitude: -79.4 });
+    expect(normalizeCamera(camera({ latitude: 0, longitude: 0 }), bare).position).toBeNull();
+  });
+
   it('keeps nothing secret of a record', () => {
     const record = camera({
       url: 'rtsp://viewer:stream-word@10.1.2.3:554/live',

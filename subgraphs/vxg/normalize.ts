@@ -133,6 +133,7 @@ export function normalizeCamera(camera: WireCamera, around: Surroundings): Devic
     zone: zone === null ? null : { name: zone, kind: 'AREA' },
     system: filled(meta.get(TAGS.recorder)),
     parentNativeId: parent ?? null,
+    position: camera.coordinates,
     telemetry: camera.isRecording === null ? null : { recording: camera.isRecording },
     capabilities: CAPABILITIES[kind],
     tags: ownGroups(around.groupsOf.get(camera.id) ?? []).flatMap(({ name }) => (name === null ? [] : [name])),

@@ -584,6 +584,8 @@ export type Device = Node & {
   vendor: Vendor;
   /** Ids that the platform and others gave it. */
   externalIds: Array<ExternalId>;
+  /** Where it stands, as the platform tells: by its inventory, or by where its events say that it is. A move of more than 25 m is a change of the inventory. Null when nobody tells. */
+  coordinates: Maybe<Coordinates>;
   /** Where it is on the network, as far as the platform tells. */
   network: DeviceNetwork;
   /** Who made it. */
@@ -681,6 +683,15 @@ export type DeviceLink = {
   relation: DeviceRelation;
   /** The other device. */
   device: Device;
+};
+
+/** A position, WGS 84. */
+export type Coordinates = {
+  __typename?: 'Coordinates';
+  /** Degrees north. */
+  latitude: Scalars['Float']['output'];
+  /** Degrees east. */
+  longitude: Scalars['Float']['output'];
 };
 
 /** An id that somebody else gave. */
@@ -1543,10 +1554,11 @@ export type ResolversTypes = {
   SourceDevice: ResolverTypeWrapper<SourceStub>;
   DeviceRelation: DeviceRelation;
   DeviceLink: ResolverTypeWrapper<DeviceLinkRow>;
+  Coordinates: ResolverTypeWrapper<Coordinates>;
+  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   ExternalId: ResolverTypeWrapper<ExternalIdRow>;
   DeviceNetwork: ResolverTypeWrapper<DeviceRow>;
   Telemetry: ResolverTypeWrapper<Telemetry>;
-  Float: ResolverTypeWrapper<Scalars['Float']['output']>;
   DeviceLifecycle: ResolverTypeWrapper<DeviceLifecycle>;
   DeviceCapability: DeviceCapability;
   DeviceStatus: ResolverTypeWrapper<DeviceRow>;
@@ -1626,10 +1638,11 @@ export type ResolversParentTypes = {
   Device: DeviceRow;
   SourceDevice: SourceStub;
   DeviceLink: DeviceLinkRow;
+  Coordinates: Coordinates;
+  Float: Scalars['Float']['output'];
   ExternalId: ExternalIdRow;
   DeviceNetwork: DeviceRow;
   Telemetry: Telemetry;
-  Float: Scalars['Float']['output'];
   DeviceLifecycle: DeviceLifecycle;
   DeviceStatus: DeviceRow;
   Incident: IncidentRow;
@@ -1768,6 +1781,7 @@ export type DeviceResolvers<ContextType = Context, ParentType extends ResolversP
   vendorType?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   vendor?: Resolver<ResolversTypes['Vendor'], ParentType, ContextType>;
   externalIds?: Resolver<Array<ResolversTypes['ExternalId']>, ParentType, ContextType>;
+  coordinates?: Resolver<Maybe<ResolversTypes['Coordinates']>, ParentType, ContextType>;
   network?: Resolver<ResolversTypes['DeviceNetwork'], ParentType, ContextType>;
   manufacturer?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   model?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1801,6 +1815,11 @@ export type SourceDeviceResolvers<ContextType = Context, ParentType extends Reso
 export type DeviceLinkResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeviceLink'] = ResolversParentTypes['DeviceLink']> = {
   relation?: Resolver<ResolversTypes['DeviceRelation'], ParentType, ContextType>;
   device?: Resolver<ResolversTypes['Device'], ParentType, ContextType>;
+};
+
+export type CoordinatesResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Coordinates'] = ResolversParentTypes['Coordinates']> = {
+  latitude?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
+  longitude?: Resolver<ResolversTypes['Float'], ParentType, ContextType>;
 };
 
 export type ExternalIdResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ExternalId'] = ResolversParentTypes['ExternalId']> = {
@@ -2129,6 +2148,7 @@ export type Resolvers<ContextType = Context> = {
   Device?: DeviceResolvers<ContextType>;
   SourceDevice?: SourceDeviceResolvers<ContextType>;
   DeviceLink?: DeviceLinkResolvers<ContextType>;
+  Coordinates?: CoordinatesResolvers<ContextType>;
   ExternalId?: ExternalIdResolvers<ContextType>;
   DeviceNetwork?: DeviceNetworkResolvers<ContextType>;
   Telemetry?: TelemetryResolvers<ContextType>;
