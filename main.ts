@@ -17,6 +17,7 @@ import { createDeadLetters } from './pipeline/dead-letters/dead-letters.ts';
 import { createInboxWriter } from './pipeline/inbox/inbox-writer.ts';
 import { createIntake } from './pipeline/intake/intake.ts';
 import { systemClock } from './pipeline/integrations/clock.ts';
+import { createQuotas } from './pipeline/integrations/quota.ts';
 import { createIntegrationRuntime } from './pipeline/integrations/runtime.ts';
 import { createIntegrationService } from './pipeline/integrations/service.ts';
 import { registerWebhook } from './pipeline/integrations/webhook-registration.ts';
@@ -104,7 +105,8 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
 
   const network = { allow: config.outboundAllowCidrs, allowHttp: config.outboundAllowCidrs.length > 0 };
   const http = createHttpClientFactory({ network, logger, now: () => new Date(now()), random: Math.random });
-  const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now });
+  const quotas = createQuotas(now);
+  const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now, quotas });
   parts.defer(() => runtime.close());
 
   const rhythms = createRhythms({ db, vendors, clock, logger });
@@ -203,7 +205,10 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const simulation = createSimulation({ db, inbox, now });
   const host = createVendorHost({ db, runtime, events, clock, logger });
   const subgraphs = [
-    createDirectorySubgraph({ db, cursors, integrations, maintenance, publicUrl, now, isSandbox }, vendors),
+    createDirectorySubgraph(
+      { db, cursors, integrations, quotaOf: (id) => quotas.of(id), maintenance, publicUrl, now, isSandbox },
+      vendors,
+    ),
     createInventorySubgraph({ db, cursors, sync: syncs, now }, vendors),
     createEventsSubgraph({ db, cursors, tail, deadLetters, simulation, now }, vendors),
     ...vendors.map((vendor) => createVendorSubgraph(vendor, vendors, host)),

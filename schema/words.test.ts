@@ -19,6 +19,7 @@ it.each([
   ['DeviceState', words.DEVICE_STATES],
   ['StatusReason', words.STATUS_REASONS],
   ['IncidentCause', words.INCIDENT_CAUSES],
+  ['ConformanceGrade', words.CONFORMANCE_GRADES],
   ['EvidenceSource', words.EVIDENCE_SOURCES],
   ['EventFamily', words.EVENT_FAMILIES],
   ['Severity', words.SEVERITIES],

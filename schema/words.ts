@@ -148,6 +148,10 @@ export type DeadLetterStage = (typeof DEAD_LETTER_STAGES)[number];
 export const EVENT_FORMATS = ['NATIVE', 'CLOUDEVENTS', 'STANDARD_WEBHOOK'] as const;
 export type EventFormat = (typeof EVENT_FORMATS)[number];
 
+/** From worst to best. */
+export const CONFORMANCE_GRADES = ['NONE', 'BRONZE', 'SILVER', 'GOLD', 'PLATINUM'] as const;
+export type ConformanceGrade = (typeof CONFORMANCE_GRADES)[number];
+
 export type UserErrorCode =
   | 'NOT_FOUND'
   | 'INVALID'

@@ -1,6 +1,7 @@
 import { type SqlBool, sql } from 'kysely';
 import type { AccessScope } from '../schema/principal.ts';
 import { visibleAtSite, whollyVisibleIntegration } from './access-conditions.ts';
+import { type ConformanceFacts, readConformanceFacts } from './conformance-facts.ts';
 import type { Database } from './database.ts';
 import { IS_DEAD_LETTER } from './inbox-dead-letters.ts';
 import { isOneOf } from './sql-conditions.ts';
@@ -58,6 +59,8 @@ export interface IntegrationVitals {
    * sites gets the events of those sites, and nothing that is counted for the integration as a whole.
    */
   vitals(access: AccessScope, integrationIds: readonly string[]): Promise<ReadonlyMap<string, Vitals>>;
+  /** What platforms are judged by; integrations of which the principal does not see all sites are absent. */
+  conformance(access: AccessScope, integrationIds: readonly string[]): Promise<ReadonlyMap<string, ConformanceFacts>>;
 }
 
 interface Counted {
@@ -143,6 +146,8 @@ export function createIntegrationVitals(db: Database, now: () => number): Integr
   }
 
   return {
+    conformance: (access, integrationIds) => readConformanceFacts(db, access, integrationIds, now()),
+
     async vitals(access, integrationIds) {
       const hour = Math.floor(now() / HOUR_MS);
       const whole = await wholly(access, integrationIds);

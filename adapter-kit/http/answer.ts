@@ -68,7 +68,8 @@ export function parseAnswer<T>(body: Uint8Array, schema: ZodType<T>, what: strin
   });
 }
 
-function plainHeaders(headers: Dispatcher.ResponseData['headers']): Readonly<Record<string, string>> {
+/** Lower-case names, one text per name. */
+export function plainHeaders(headers: Dispatcher.ResponseData['headers']): Readonly<Record<string, string>> {
   const plain: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined) plain[name] = Array.isArray(value) ? value.join(', ') : value;

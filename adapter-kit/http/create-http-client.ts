@@ -5,7 +5,7 @@ import { Pool } from 'undici';
 import type { WebSocket } from 'ws';
 import { abandoned, AdapterError } from '../adapter-error.ts';
 import { createAddressGuard, type NetworkPolicy, type ResolveName } from '../network/address-guard.ts';
-import { parseAnswer, readAnswer } from './answer.ts';
+import { parseAnswer, plainHeaders, readAnswer } from './answer.ts';
 import { createGuardedConnector, type GuardedConnector } from './connector.ts';
 import { isWorthRetrying, transportFailure } from './failure.ts';
 import { createGate } from './gate.ts';
@@ -106,6 +106,7 @@ function createClient(
         body: bodyOf(request),
         signal,
       });
+      options.onAnswer?.(plainHeaders(response.headers));
       return await readAnswer(response, what, maxBytes, deps.now(), request.answers);
     } catch (error) {
       throw signal.aborted ? abandoned(signal.reason) : transportFailure(error, what);

@@ -49,6 +49,17 @@ function json(response: ServerResponse, status: number, value: unknown, headers:
 }
 
 describe('HTTP client', () => {
+  it('tells the headers of every answer, also of a refusal', async () => {
+    const { url } = await platform((_, response, call) =>
+      json(response, call === 1 ? 200 : 429, {}, { 'RateLimit-Remaining': String(2 - call) }),
+    );
+    const told: (string | undefined)[] = [];
+    const http = client({ baseUrl: url, retries: 0, onAnswer: (headers) => told.push(headers['ratelimit-remaining']) });
+    await http.request({ path: '/a', signal });
+    await expect(http.request({ path: '/b', signal })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    expect(told).toEqual(['1', '0']);
+  });
+
   it('sends path below the base, query, headers and JSON, and parses the answer', async () => {
     const { url } = await platform((request, response) => {
       const chunks: Buffer[] = [];

@@ -23,6 +23,8 @@ export interface HttpClientOptions {
   readonly tls?: TlsPolicy;
   /** Asked before every attempt, so that tokens can be renewed. */
   readonly headers?: () => Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>>;
+  /** Told the headers of every answer, also of one that is a failure: lower-case names. */
+  readonly onAnswer?: (headers: Readonly<Record<string, string>>) => void;
 }
 
 export interface HttpRequest {

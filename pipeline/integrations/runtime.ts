@@ -8,6 +8,7 @@ import type { Database } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { Vault } from '../../storage/vault.ts';
 import { readCredentials } from './credentials.ts';
+import type { Quotas } from './quota.ts';
 
 /** An integration with its adapter, for as long as one piece of work lasts. */
 export interface OpenIntegration {
@@ -48,6 +49,8 @@ export interface IntegrationRuntimeDeps {
   readonly http: HttpClientFactory;
   readonly logger: Logger;
   readonly now: () => number;
+  /** Told what platforms state about their rate limits. */
+  readonly quotas?: Pick<Quotas, 'note'>;
 }
 
 interface Kept {
@@ -85,7 +88,14 @@ export function createIntegrationRuntime(deps: IntegrationRuntimeDeps): Integrat
   function create({ vendor, ...draft }: AdapterOptionsDraft): Adapter {
     return vendor.createAdapter({
       ...draft,
-      http: deps.http,
+      http: (options) =>
+        deps.http({
+          ...options,
+          onAnswer(headers) {
+            deps.quotas?.note(draft.integrationId, headers);
+            options.onAnswer?.(headers);
+          },
+        }),
       logger: logger.child({ integrationId: draft.integrationId, vendor: vendor.slug }),
       now: () => new Date(deps.now()),
     });

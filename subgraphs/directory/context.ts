@@ -3,6 +3,7 @@ import type { SubgraphRequest } from '../../schema/subgraph.ts';
 import type { Principal } from '../../schema/principal.ts';
 import type { Maintenance } from '../../pipeline/status/maintenance.ts';
 import type { StatusPolicies } from '../../pipeline/status/policy-service.ts';
+import type { VendorQuota } from '../../pipeline/integrations/quota.ts';
 import type { IntegrationService } from '../../pipeline/integrations/service.ts';
 import type { DirectoryStore } from '../../storage/directory-store.ts';
 import { requireScope } from '../require-scope.ts';
@@ -25,6 +26,8 @@ export interface DirectoryServices {
   readonly vendors: readonly DirectoryVendor[];
   /** Where platforms reach us: webhooks go to `<publicUrl>/webhooks/<integration id>`. */
   readonly publicUrl: URL;
+  /** What is left of a platform's rate limit; null when nobody stated one. */
+  readonly quotaOf: (integrationId: string) => VendorQuota | null;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }

@@ -45,6 +45,8 @@ eachEngine('directory subgraph', (openDb) => {
       cursors,
       publicUrl,
       integrations: { ...noIntegrations, ...integrations },
+      quotaOf: (id: string) =>
+        id === 'int_a_shared' ? { limit: 100, windowMs: 60_000, remaining: 7, resetsAt: FIXTURE_AT + 30_000 } : null,
       now: () => FIXTURE_AT,
     };
     return { db, subgraph: createDirectorySubgraph(options, [acme]) };
@@ -61,6 +63,7 @@ eachEngine('directory subgraph', (openDb) => {
               zones { name kind parent { name kind parent { id } } } } }
           integrations { totalCount nodes { name vendor state ingestMode version org { id } platform { __typename integrationId }
             bindings { vendorOrgId vendorSiteId vendorSiteName site { name } }
+            quota { limit window remaining resetsAt } conformance { grade checkedAt checks { id title state detail } }
             webhook { url signatureProfile toleranceSeconds lastReceivedAt secrets { hint createdAt expiresAt lastUsedAt } }
             health { lastSyncAt lastSyncState lastEventAt events24h rejected24h deadLettersOpen lagSeconds silentFor expectedSilence silentSince
               reconcile { eventsByPush eventsByPoll missed repaired duplicates late lastFallbackAt } } } } } }`,
@@ -100,6 +103,21 @@ eachEngine('directory subgraph', (openDb) => {
         secrets: [{ hint: 'new3' }, { hint: 'old2', expiresAt: new Date(FIXTURE_AT + 1).toISOString() }],
       },
     });
+    expect(shared.quota).toEqual({
+      limit: 100,
+      window: 'PT1M',
+      remaining: 7,
+      resetsAt: new Date(FIXTURE_AT + 30_000).toISOString(),
+    });
+    // Six of sixteen deliveries were refused.
+    expect(shared.conformance).toMatchObject({ grade: 'NONE', checkedAt: new Date(FIXTURE_AT).toISOString() });
+    expect(shared.conformance.checks).toContainEqual({
+      id: 'accepted',
+      title: 'Deliveries are signed and dated as agreed',
+      state: 'FAIL',
+      detail: '6 were refused (37.5 %).',
+    });
+    expect(own.quota).toBeNull();
     expect(shared.health).toEqual({
       lastSyncAt: new Date(FIXTURE_AT).toISOString(),
       lastSyncState: 'SUCCEEDED',
@@ -120,6 +138,18 @@ eachEngine('directory subgraph', (openDb) => {
         late: 2,
         lastFallbackAt: null,
       },
+    });
+  });
+
+  it('tells nothing of a whole integration to who sees a part of its sites', async () => {
+    const { subgraph } = await open();
+    const who = principal({ scopes: ['inventory:read'], orgIds: ['org_a'], siteIds: ['site_a_near'] });
+    const query = `{ integration(id: "int_a_shared") { id quota { limit } conformance { grade } health { reconcile { missed } } } }`;
+    expect((await ask(subgraph, who, query)).data.integration).toEqual({
+      id: 'int_a_shared',
+      quota: null,
+      conformance: null,
+      health: { reconcile: null },
     });
   });
 

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { VendorQuota } from '../../pipeline/integrations/quota.ts';
 import type { IntegrationService } from '../../pipeline/integrations/service.ts';
 import { createMaintenance, type Maintenance } from '../../pipeline/status/maintenance.ts';
 import { createStatusPolicies } from '../../pipeline/status/policy-service.ts';
@@ -16,6 +17,8 @@ export interface DirectoryOptions {
   readonly integrations: IntegrationService;
   /** Of this store by default; give the one whose job the status keeper runs. */
   readonly maintenance?: Maintenance;
+  /** What is left of a platform's rate limit, as it stated it; by default nobody states one. */
+  readonly quotaOf?: (integrationId: string) => VendorQuota | null;
   /** Where platforms reach us, for example `https://graph.example.com`. */
   readonly publicUrl: URL;
   /** Milliseconds since the epoch; the system's clock by default. */
@@ -38,6 +41,7 @@ export function createDirectorySubgraph(
     maintenance: options.maintenance ?? createMaintenance({ db, now }),
     policies: createStatusPolicies({ db, now }),
     vendors,
+    quotaOf: options.quotaOf ?? (() => null),
     publicUrl,
     now,
   };

@@ -3,6 +3,7 @@ import type { AccessScope } from '../../schema/principal.ts';
 import { MAX_PAGE_SIZE, type PageArgs } from '../../storage/connection.ts';
 import type { DirectoryStore, SecretNote, SiteFilter, SiteListArgs } from '../../storage/directory-store.ts';
 import type { StatusPolicyRow } from '../../storage/status-policies.ts';
+import type { ConformanceFacts } from '../../storage/conformance-facts.ts';
 import { NO_VITALS, type Vitals } from '../../storage/directory-store-vitals.ts';
 import type {
   ExternalIdRow,
@@ -28,6 +29,8 @@ export interface DirectoryLoaders {
   readonly bindings: DataLoader<string, SiteBindingRow[]>;
   readonly webhookSecrets: DataLoader<string, SecretNote[]>;
   readonly vitals: DataLoader<string, Vitals>;
+  /** Null for integrations of which the principal does not see all sites. */
+  readonly conformance: DataLoader<string, ConformanceFacts | null>;
   readonly maintenanceWindow: DataLoader<string, MaintenanceWindowRow | null>;
   readonly statusPolicies: DataLoader<string, StatusPolicyRow[]>;
   /** @param activeAt milliseconds; null: all of them */
@@ -104,6 +107,7 @@ export function createDirectoryLoaders(store: DirectoryStore, access: AccessScop
     windowsOfOrg: (orgId, activeAt) => orgWindows.load(orgId, activeAt),
     windowsOfSite: (siteId, activeAt) => siteWindows.load(siteId, activeAt),
     vitals: createValueLoader((ids) => store.vitals(access, ids), NO_VITALS),
+    conformance: createValueLoader((ids) => store.conformance(access, ids), null),
 
     async integrationsOfSite(siteId) {
       const pairs = await integrationIds.load(siteId);

@@ -10,6 +10,7 @@ import { parsePageArgs } from '../../storage/connection.ts';
 import type { IntegrationRow, OrgRow, SiteRow } from '../../storage/rows.ts';
 import { connectionResolvers, edgeResolvers } from '../listing.ts';
 import { toWord } from '../row-words.ts';
+import { judgeConformance } from './conformance.ts';
 import type { DirectoryVendor } from './context.ts';
 import { createOrg, createSite } from './create.ts';
 import type { Resolvers } from './generated/types.ts';
@@ -151,6 +152,13 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     health: (row) => row,
     bindings: ({ id }, _, context) => context.read().bindings.load(id),
     webhook: (row) => (row.signature_profile === null ? null : row),
+    quota: async ({ id }, _, context) =>
+      // Counted for the integration as a whole, as conformance is.
+      (await context.read().conformance.load(id)) === null ? null : context.quotaOf(id),
+    conformance: async ({ id }, _, context) => {
+      const facts = await context.read().conformance.load(id);
+      return facts === null ? null : judgeConformance(facts, context.now());
+    },
     platform: (row, _, { vendors }) => platformStub(vendors, row),
   },
 
@@ -172,6 +180,10 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
       const counts = (await context.read().vitals.load(row.id)).reconcile;
       return counts === null ? null : { ...counts, lastFallbackAt: row.last_fallback_at };
     },
+  },
+
+  VendorQuota: {
+    window: ({ windowMs }) => windowMs,
   },
 
   SiteBinding: {

@@ -3,6 +3,8 @@ import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } f
 import type { OrgRow, SiteRow, ZoneRow, ExternalIdRow, IntegrationRow, MaintenanceWindowRow, SiteBindingRow } from '../../../storage/rows.ts';
 import type { OrgListing, OrgEntry, SiteListing, SiteEntry, IntegrationListing, IntegrationEntry, Reference, PlatformStub } from '../model.ts';
 import type { StatusPolicyRow } from '../../../storage/status-policies.ts';
+import type { VendorQuota as QuotaItem } from '../../../pipeline/integrations/quota.ts';
+import type { Conformance as ConformanceItem } from '../conformance.ts';
 import type { SecretNote } from '../../../storage/directory-store.ts';
 import type { Principal } from '../../../schema/principal.ts';
 import type { UserError as UserErrorItem } from '../../../schema/words.ts';
@@ -729,6 +731,10 @@ export type Integration = Node & {
   webhook: Maybe<InboundWebhook>;
   /** Goes up with every change of the integration's settings; give it as `expectedVersion`. */
   version: Scalars['Int']['output'];
+  /** What is left of the platform's rate limit, as its last answer stated it. Null when it states none, was not asked lately, or to a token that does not see all of the integration's sites. */
+  quota: Maybe<VendorQuota>;
+  /** How well the platform keeps its side, judged by what it did in the last 24 hours. Null to a token that does not see all of the integration's sites. */
+  conformance: Maybe<Conformance>;
   /** The platform itself, asked now by its vendor's own subgraph. Null with an error when it cannot be reached within its deadline. */
   platform: Maybe<Platform>;
 };
@@ -784,6 +790,43 @@ export type ReconcileReport = {
   /** When it was last polled because it had fallen silent; null when it never was. */
   lastFallbackAt: Maybe<Scalars['DateTime']['output']>;
 };
+
+/** A platform's rate limit. */
+export type VendorQuota = {
+  __typename?: 'VendorQuota';
+  /** Calls per window. */
+  limit: Scalars['Int']['output'];
+  /** How long a window is; where the platform does not say, what was left of it at its last answer. */
+  window: Scalars['Duration']['output'];
+  /** Calls that are left in this window. */
+  remaining: Scalars['Int']['output'];
+  /** When the next window begins. */
+  resetsAt: Scalars['DateTime']['output'];
+};
+
+/** How well a platform keeps its side. */
+export type Conformance = {
+  __typename?: 'Conformance';
+  /** The sum of the checks. */
+  grade: ConformanceGrade;
+  /** When it was judged: now. */
+  checkedAt: Scalars['DateTime']['output'];
+  /** What was looked at; those that do not apply are SKIPPED. */
+  checks: Array<Check>;
+};
+
+/** Grades of conformance, from worst to best. */
+export type ConformanceGrade =
+  /** Nothing is known, or its inventory or its deliveries cannot be relied on. */
+  | 'NONE'
+  /** Something else fails. */
+  | 'BRONZE'
+  /** Nothing fails; several things should be better. */
+  | 'SILVER'
+  /** One thing should be better. */
+  | 'GOLD'
+  /** As it should be. */
+  | 'PLATINUM';
 
 /** A vendor account's site tied to one of ours. */
 export type SiteBinding = Node & {
@@ -1464,6 +1507,9 @@ export type ResolversTypes = {
   Platform: ResolverTypeWrapper<PlatformStub>;
   IntegrationHealth: ResolverTypeWrapper<IntegrationRow>;
   ReconcileReport: ResolverTypeWrapper<ReconcileReport>;
+  VendorQuota: ResolverTypeWrapper<QuotaItem>;
+  Conformance: ResolverTypeWrapper<ConformanceItem>;
+  ConformanceGrade: ConformanceGrade;
   SiteBinding: ResolverTypeWrapper<SiteBindingRow>;
   VendorSite: ResolverTypeWrapper<Omit<VendorSite, 'boundTo'> & { boundTo?: Maybe<ResolversTypes['Site']> }>;
   InboundWebhook: ResolverTypeWrapper<IntegrationRow>;
@@ -1548,6 +1594,8 @@ export type ResolversParentTypes = {
   Platform: PlatformStub;
   IntegrationHealth: IntegrationRow;
   ReconcileReport: ReconcileReport;
+  VendorQuota: QuotaItem;
+  Conformance: ConformanceItem;
   SiteBinding: SiteBindingRow;
   VendorSite: Omit<VendorSite, 'boundTo'> & { boundTo?: Maybe<ResolversParentTypes['Site']> };
   InboundWebhook: IntegrationRow;
@@ -1758,6 +1806,8 @@ export type IntegrationResolvers<ContextType = Context, ParentType extends Resol
   bindings?: Resolver<Array<ResolversTypes['SiteBinding']>, ParentType, ContextType>;
   webhook?: Resolver<Maybe<ResolversTypes['InboundWebhook']>, ParentType, ContextType>;
   version?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  quota?: Resolver<Maybe<ResolversTypes['VendorQuota']>, ParentType, ContextType>;
+  conformance?: Resolver<Maybe<ResolversTypes['Conformance']>, ParentType, ContextType>;
   platform?: Resolver<Maybe<ResolversTypes['Platform']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1788,6 +1838,19 @@ export type ReconcileReportResolvers<ContextType = Context, ParentType extends R
   duplicates?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   late?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
   lastFallbackAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type VendorQuotaResolvers<ContextType = Context, ParentType extends ResolversParentTypes['VendorQuota'] = ResolversParentTypes['VendorQuota']> = {
+  limit?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  window?: Resolver<ResolversTypes['Duration'], ParentType, ContextType>;
+  remaining?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  resetsAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+};
+
+export type ConformanceResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Conformance'] = ResolversParentTypes['Conformance']> = {
+  grade?: Resolver<ResolversTypes['ConformanceGrade'], ParentType, ContextType>;
+  checkedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  checks?: Resolver<Array<ResolversTypes['Check']>, ParentType, ContextType>;
 };
 
 export type SiteBindingResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SiteBinding'] = ResolversParentTypes['SiteBinding'], FederationReferenceType extends FederationReferenceTypes['SiteBinding'] = FederationReferenceTypes['SiteBinding']> = {
@@ -1979,6 +2042,8 @@ export type Resolvers<ContextType = Context> = {
   Platform?: PlatformResolvers<ContextType>;
   IntegrationHealth?: IntegrationHealthResolvers<ContextType>;
   ReconcileReport?: ReconcileReportResolvers<ContextType>;
+  VendorQuota?: VendorQuotaResolvers<ContextType>;
+  Conformance?: ConformanceResolvers<ContextType>;
   SiteBinding?: SiteBindingResolvers<ContextType>;
   VendorSite?: VendorSiteResolvers<ContextType>;
   InboundWebhook?: InboundWebhookResolvers<ContextType>;
