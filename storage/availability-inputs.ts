@@ -1,9 +1,9 @@
 import { fault } from '../schema/errors.ts';
 import type { AccessScope } from '../schema/principal.ts';
-import { visibleAtSite } from './access-conditions.ts';
+import { visibleAtSite, visibleOrg } from './access-conditions.ts';
 import type { Database } from './database.ts';
 import { type MaintenanceSpan, readMaintenanceOf, windowsByDevice } from './maintenance-windows.ts';
-import { isOneOf } from './sql-conditions.ts';
+import { equals, isOneOf } from './sql-conditions.ts';
 import {
   type HistoryDevice,
   onlySegment,
@@ -91,21 +91,34 @@ export async function readTimezones(db: Database, siteIds: readonly string[]): P
   return new Map(rows.flatMap(({ id, timezone }) => (timezone === null ? [] : [[id, timezone] as const])));
 }
 
-/** Whether the principal may see this site. */
-export async function isSiteVisible(db: Database, access: AccessScope, siteId: string): Promise<boolean> {
-  const row = await db.read
-    .selectFrom('sites')
-    .select('id')
-    .where(visibleAtSite(access, 'sites', 'id'))
-    .where(isOneOf('sites.id', [siteId]))
-    .executeTakeFirst();
-  return row !== undefined;
+/** Devices of an org or a site, as far as a principal sees them. */
+export interface DeviceGroup {
+  readonly column: 'org_id' | 'site_id';
+  readonly id: string;
 }
 
-/** Devices that are at a site now, in order of id, behind `after`. */
-export function readSiteDevices(
+/** Whether the principal may see this org or site. */
+export async function isGroupVisible(db: Database, access: AccessScope, { column, id }: DeviceGroup): Promise<boolean> {
+  const found =
+    column === 'org_id'
+      ? db.read
+          .selectFrom('orgs')
+          .select('id')
+          .where(visibleOrg(access))
+          .where(isOneOf('orgs.id', [id]))
+      : db.read
+          .selectFrom('sites')
+          .select('id')
+          .where(visibleAtSite(access, 'sites', 'id'))
+          .where(isOneOf('sites.id', [id]));
+  return (await found.executeTakeFirst()) !== undefined;
+}
+
+/** Devices that are there now, in order of id, behind `after`. */
+export function readGroupDevices(
   db: Database,
-  siteId: string,
+  access: AccessScope,
+  { column, id }: DeviceGroup,
   after: string,
   limit: number,
 ): Promise<readonly HistoryDevice[]> {
@@ -122,7 +135,8 @@ export function readSiteDevices(
       'first_seen_at',
       'removed_at',
     ])
-    .where('site_id', '=', siteId)
+    .where(visibleAtSite(access, 'devices'))
+    .where(equals(`devices.${column}`, id))
     .where('removed_at', 'is', null)
     .where('id', '>', after)
     .orderBy('id')

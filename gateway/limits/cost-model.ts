@@ -26,6 +26,7 @@ const WEIGHTS: ReadonlyMap<string, number> = new Map([
   ['DeviceConnection.facets', 50],
   ['Org.health', 3],
   ['Site.health', 3],
+  ['Org.availability', 200],
   ['Site.availability', 50],
   ['Device.availability', 2],
   ['IntegrationHealth.deadLettersOpen', 1],

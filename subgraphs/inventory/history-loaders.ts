@@ -2,9 +2,10 @@ import { fault } from '../../schema/errors.ts';
 import type { AccessScope } from '../../schema/principal.ts';
 import {
   type AvailabilityInputs,
-  isSiteVisible,
+  type DeviceGroup,
+  isGroupVisible,
   readAvailabilityInputs,
-  readSiteDevices,
+  readGroupDevices,
   readTimezones,
 } from '../../storage/availability-inputs.ts';
 import type { PageArgs } from '../../storage/connection.ts';
@@ -24,12 +25,12 @@ import { createBucketBounds } from './availability/buckets.ts';
 import { type Timeline, timelineOf } from './availability/timeline.ts';
 import { parseWindow, type TimeWindow } from './availability/window.ts';
 
-/** A large site; beyond it availability is asked for per device. */
-const MAX_SITE_DEVICES = 20_000;
+/** A large customer; beyond it availability is asked for by site or by device. */
+const MAX_DEVICES = 20_000;
 /** Between two reads others have their turn. */
-const SITE_DEVICES_PER_READ = 500;
-/** Of one site's answer: some 100 MB while it is made. */
-const MAX_SITE_PIECES = 1_000_000;
+const DEVICES_PER_READ = 500;
+/** Of one answer: some 100 MB while it is made. */
+const MAX_PIECES = 1_000_000;
 
 /** What one request is told of the past. Every window of it ends at the same instant. */
 export interface HistoryLoaders {
@@ -37,8 +38,8 @@ export interface HistoryLoaders {
   history(device: HistoryDevice, window: TimeWindow, page: PageArgs): Promise<Listing<StatusSegment>>;
   /** @throws GraphQLError BAD_USER_INPUT */
   deviceAvailability(device: HistoryDevice, window: TimeWindow): Promise<Availability>;
-  /** Null for a site that the principal does not see. @throws GraphQLError BAD_USER_INPUT */
-  siteAvailability(siteId: string, window: TimeWindow): Promise<Availability | null>;
+  /** Null for an org or a site that the principal does not see. @throws GraphQLError BAD_USER_INPUT */
+  groupAvailability(group: DeviceGroup, window: TimeWindow): Promise<Availability | null>;
 }
 
 interface DeviceLoader<Args, Value> {
@@ -100,13 +101,13 @@ export function createHistoryLoaders(
       return availabilityOf([timeline], inSeconds(span), zone, boundsOf);
     },
 
-    async siteAvailability(siteId, window) {
+    async groupAvailability(group, window) {
       const span = parseWindow(window, now);
-      if (!(await isSiteVisible(db, access, siteId))) return null;
+      if (!(await isGroupVisible(db, access, group))) return null;
       const all: Timeline[] = [];
       let pieces = 0;
       for (let after = ''; ; ) {
-        const devices = await readSiteDevices(db, siteId, after, SITE_DEVICES_PER_READ);
+        const devices = await readGroupDevices(db, access, group, after, DEVICES_PER_READ);
         const last = devices.at(-1);
         if (last === undefined) break;
         const inputs = await readAvailabilityInputs(db, devices, span);
@@ -115,14 +116,22 @@ export function createHistoryLoaders(
           pieces += timeline.length;
           all.push(timeline);
         }
-        if (all.length > MAX_SITE_DEVICES || pieces > MAX_SITE_PIECES) {
-          throw fault('BAD_USER_INPUT', 'The site has too much history for this window: choose a shorter one.');
+        if (all.length > MAX_DEVICES || pieces > MAX_PIECES) {
+          throw fault(
+            'BAD_USER_INPUT',
+            'There is too much history for this window: choose a shorter one, or ask by site or by device.',
+          );
         }
-        if (devices.length < SITE_DEVICES_PER_READ) break;
+        if (devices.length < DEVICES_PER_READ) break;
         after = last.id;
         await new Promise((resolve) => setImmediate(resolve));
       }
-      return availabilityOf(all, inSeconds(span), await timezones.load(siteId), boundsOf);
+      return availabilityOf(
+        all,
+        inSeconds(span),
+        await timezoneOf(group.column === 'site_id' ? group.id : null),
+        boundsOf,
+      );
     },
   };
 }

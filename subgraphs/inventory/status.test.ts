@@ -340,6 +340,19 @@ eachEngine('status and its history', (openDb) => {
     expect(await site(principal({ orgIds: ['org_b'] }))).toBeNull();
   });
 
+  it('of an org is the mean of the devices that the principal sees', async () => {
+    const devices = [device('a'), device('far', { site_id: 'site_2' }), device('unbound', { site_id: null })];
+    const down: readonly Segment[] = [[NOW - 60 * DAY, null, 'OFFLINE']];
+    const { subgraph } = await open(devices, { a: [[NOW - 60 * DAY, null, 'ONLINE']], far: down, unbound: down });
+    const query = `{ _entities(representations: [{ __typename: "Org", id: "org_a" }]) { ... on Org {
+      availability(window: { last: "P2D" }) { uptimeSeconds downtimeSeconds incidents buckets(size: "P1D") { from } } } } }`;
+    const org = async (who: typeof admin) => (await ask(subgraph, who, query)).data._entities[0].availability;
+    expect(await org(admin)).toMatchObject({ uptimeSeconds: 57_600, downtimeSeconds: 115_200, incidents: 2 });
+    expect((await org(admin)).buckets[1]).toEqual({ from: '2026-10-30T00:00:00.000Z' });
+    expect(await org(atSite)).toMatchObject({ uptimeSeconds: 172_800, downtimeSeconds: 0 });
+    expect(await org(principal({ orgIds: ['org_b'] }))).toBeNull();
+  });
+
   it('of a whole page costs a few statements, however many devices and buckets', async () => {
     const natives = Array.from({ length: 120 }, (_, index) => `n${index}`);
     const segments = Object.fromEntries(
