@@ -11,6 +11,8 @@ export const MAX_CODES = 200;
 /** Under it all further codes are counted together. */
 export const OTHER_CODES = '*';
 const MAX_CODE_CHARACTERS = 200;
+/** A code that was not seen for so long makes room for a new one: its table was mended, or the platform was. */
+const FORGOTTEN_AFTER_MS = 30 * 86_400_000;
 
 /** One event whose code no table knows. */
 export interface UnknownCode {
@@ -57,10 +59,25 @@ export async function countUnknownCodes(
   if (codes.length === 0) return;
   const rows = await tx
     .selectFrom('unknown_codes')
-    .select('code')
+    .select(['code', 'last_seen_at'])
     .where('integration_id', '=', integration.id)
     .execute();
-  const known = new Set(rows.map(({ code }) => code));
+  const known = new Set(rows.map(({ code }) => code).filter((code) => code !== OTHER_CODES));
+  const arriving = new Set(codes.map(({ code }) => storedCode(code)));
+  if (known.size + arriving.size > MAX_CODES) {
+    const before = Math.max(...codes.map(({ at }) => at)) - FORGOTTEN_AFTER_MS;
+    const forgotten = rows
+      .filter(({ code, last_seen_at }) => last_seen_at < before && code !== OTHER_CODES && !arriving.has(code))
+      .map(({ code }) => code);
+    for (const code of forgotten) known.delete(code);
+    if (forgotten.length > 0) {
+      await tx
+        .deleteFrom('unknown_codes')
+        .where('integration_id', '=', integration.id)
+        .where('code', 'in', forgotten)
+        .execute();
+    }
+  }
   const bounded = codes.map((each) => {
     const code = storedCode(each.code);
     if (!known.has(code)) {

@@ -83,6 +83,18 @@ eachEngine('unknown codes', (open) => {
     expect(found[1]).toMatchObject({ code: 'vendor.x5', count: 2 });
   });
 
+  it('make room when they were not seen for a month', async () => {
+    const { deliver, codes } = await start();
+    const events = Array.from({ length: MAX_CODES }, (_, index) => ({ id: `e${index}`, type: `vendor.x${index}` }));
+    await deliver(events, NOON - 31 * 86_400_000);
+    await deliver([{ id: 'again', type: 'vendor.x0' }], NOON - 86_400_000);
+    await deliver([{ id: 'new', type: 'vendor.new' }]);
+    expect((await codes()).map(({ code, count }) => [code, count])).toEqual([
+      ['vendor.x0', 2],
+      ['vendor.new', 1],
+    ]);
+  });
+
   it('are of the whole integration: nobody else, and nobody of some sites only, sees them', async () => {
     const { deliver, codes, seeded } = await start();
     await deliver([{ id: 'e1', type: 'vendor.chime' }]);
