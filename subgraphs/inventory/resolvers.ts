@@ -70,7 +70,6 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
       context.read().incidentsOf('org_id', id, open ?? null, parsePageArgs(first, after)),
     health: ({ id }, _, context) => context.read().orgHealth.load(id),
     availability: ({ id }, { window }, context) => context.read().groupAvailability({ column: 'org_id', id }, window),
-    availability: ({ id }, { window }, context) => context.read().groupAvailability({ column: 'org_id', id }, window),
   },
 
   Site: {

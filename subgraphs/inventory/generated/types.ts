@@ -461,6 +461,8 @@ export type Org = {
   devices: Maybe<DeviceConnection>;
   /** Counts over all of the org's devices in your scope. */
   health: Maybe<HealthSummary>;
+  /** How long the org's devices in your scope worked within a window, as `Site.availability`; its buckets are in UTC. At most 20,000 devices. */
+  availability: Maybe<Availability>;
   /** What failed in the org and explains other failures, newest first. A token that is limited to sites sees those of its sites. */
   incidents: Maybe<IncidentConnection>;
 };
@@ -473,6 +475,12 @@ export type OrgDevicesArgs = {
   filter?: InputMaybe<DeviceFilter>;
   orderBy?: InputMaybe<DeviceOrder>;
   search?: InputMaybe<Scalars['String']['input']>;
+};
+
+
+/** A customer account. */
+export type OrgAvailabilityArgs = {
+  window: TimeWindow;
 };
 
 
@@ -1743,6 +1751,7 @@ export type OrgResolvers<ContextType = Context, ParentType extends ResolversPare
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   devices?: Resolver<Maybe<ResolversTypes['DeviceConnection']>, ParentType, ContextType, RequireFields<OrgDevicesArgs, 'first'>>;
   health?: Resolver<Maybe<ResolversTypes['HealthSummary']>, ParentType, ContextType>;
+  availability?: Resolver<Maybe<ResolversTypes['Availability']>, ParentType, ContextType, RequireFields<OrgAvailabilityArgs, 'window'>>;
   incidents?: Resolver<Maybe<ResolversTypes['IncidentConnection']>, ParentType, ContextType, RequireFields<OrgIncidentsArgs, 'first'>>;
 };
 
