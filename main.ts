@@ -17,6 +17,7 @@ import { createDeadLetters } from './pipeline/dead-letters/dead-letters.ts';
 import { createInboxWriter } from './pipeline/inbox/inbox-writer.ts';
 import { createIntake } from './pipeline/intake/intake.ts';
 import { systemClock } from './pipeline/integrations/clock.ts';
+import { createHourlyReport } from './pipeline/integrations/hourly-report.ts';
 import { createQuotas } from './pipeline/integrations/quota.ts';
 import { createIntegrationRuntime } from './pipeline/integrations/runtime.ts';
 import { createIntegrationService } from './pipeline/integrations/service.ts';
@@ -195,6 +196,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
     createSilenceJob({ db, writer: () => events }),
     createRootCauseJob({ db, writer: () => events }),
     { name: 'health counts', run: () => foldHealthDeltas(db) },
+    createHourlyReport({ db, logger, now: now() }),
   ];
   const keeper = createStatusKeeper({ jobs: statusJobs, leases, clock, logger, owner: newId('keeper') });
   parts.defer(() => keeper.stop());

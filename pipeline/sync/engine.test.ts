@@ -98,6 +98,33 @@ eachEngine('sync engine', (open) => {
       await expect(start()).rejects.toMatchObject({ code: 'DISABLED' });
     });
 
+    it('say in the log what they came to when they found something', async () => {
+      const lines: Record<string, unknown>[] = [];
+      const logger = pino(
+        { level: 'info', base: null },
+        { write: (line: string) => void lines.push(JSON.parse(line)) },
+      );
+      engine = createSyncEngine({ ...parts, logger });
+      platform.devices = [device('a'), device('b'), device('far', { nativeSiteId: 'unbound' })];
+      const run = await sync();
+      await sync();
+      expect(lines.filter(({ msg }) => msg === 'A sync has ended')).toEqual([
+        expect.objectContaining({
+          integrationId: id,
+          runId: run.id,
+          trigger: 'SCHEDULE',
+          state: 'SUCCEEDED',
+          lastSyncAt: new Date(parts.clock.now()).toISOString(),
+          listed: 3,
+          added: 3,
+          updated: 0,
+          removed: 0,
+          unmapped: 1,
+          errors: 0,
+        }),
+      ]);
+    });
+
     it('of another process are joined, not repeated', async () => {
       const { promise, resolve } = Promise.withResolvers<void>();
       platform.gate = () => promise;

@@ -138,7 +138,18 @@ export async function runSync(
     ringForEvents(db, moved.after);
     logTransition(logger, moved.before, moved.after);
   }
+  logEnd(logger, row, verdict.errors.length);
   return { run: row, failure: reading.failure };
+}
+
+/** For whoever reads logs: what a run came to. Most runs find nothing new, and say so only to who asks for details. */
+function logEnd(logger: Logger, run: SyncRunRow, errors: number): void {
+  const { listed, added, updated, removed, unmapped } = run;
+  const level = added + updated + removed > 0 ? 'info' : 'debug';
+  const counts = { listed, added, updated, removed, unmapped, errors };
+  const lastSyncAt = run.finished_at === null ? null : new Date(run.finished_at).toISOString();
+  const of = { integrationId: run.integration_id, runId: run.id, trigger: run.trigger, state: run.state };
+  logger[level]({ ...of, lastSyncAt, ...counts }, 'A sync has ended');
 }
 
 /** Says once that the platform went away, and once that it is back. */
