@@ -331,6 +331,47 @@ describe('operating connections (20, 23)', () => {
     for (const { webhookSecret } of sandbox.credentials.integrations) expect(text).not.toContain(webhookSecret);
   });
 
+  it('counts exactly what is in the log, and what came by itself', async () => {
+    const { org } = place();
+    const counted = /* GraphQL */ `
+      query ($org: ID!, $all: EventFilter!) {
+        org(id: $org) {
+          integrations(first: 50) {
+            nodes {
+              health {
+                events24h
+                reconcile {
+                  eventsByPush
+                }
+              }
+              conformance {
+                grade
+              }
+            }
+          }
+        }
+        events(first: 500, filter: $all) {
+          totalCount
+          nodes {
+            origin
+          }
+        }
+      }
+    `;
+    const all = { orgId: org.id, includeSuppressed: true, includeMaintenance: true };
+    // Between the two readings of one query something may arrive.
+    const { health, conformance } = await eventually(async () => {
+      const { data } = await query(sandbox, counted, { org: org.id, all });
+      const [integration] = data.org.integrations.nodes;
+      const pushed = data.events.nodes.filter(({ origin }: Json) => origin === 'WEBHOOK').length;
+      const isExact =
+        integration.health.events24h === data.events.totalCount && integration.health.reconcile.eventsByPush === pushed;
+      return isExact ? integration : undefined;
+    }, 'the counters say what is in the log');
+    expect(health.events24h).toBeGreaterThan(0);
+    expect(conformance.grade).not.toBeNull();
+  });
+
   it('tells when an integration changes', async () => {
     const { org, integration } = place(2);
     const feed = follow(operation('23-integration-watch'), { org: org.id });
