@@ -50,6 +50,24 @@ async function firstTold(stage: Stage): Promise<StageDevice> {
   return device;
 }
 
+/** Has inventories read at once: not every platform tells of everything by itself, and not at once. */
+async function readNow({ call }: Stage, integrationIds: Iterable<string>): Promise<void> {
+  const key = `scenario-${Date.now()}`;
+  await Promise.all(
+    [...integrationIds].map((integrationId) =>
+      call(
+        'mutation Read($input: SyncIntegrationInput!) { syncIntegration(input: $input) { userErrors { message } } }',
+        { input: { integrationId, idempotencyKey: key } },
+        z.unknown(),
+      ),
+    ),
+  );
+}
+
+function platformsOf(devices: readonly StageDevice[]): ReadonlySet<string> {
+  return new Set(devices.map(({ integrationId }) => integrationId));
+}
+
 const OUTAGE_SECONDS = 30;
 
 const outage: Scenario = {
@@ -58,11 +76,7 @@ const outage: Scenario = {
   async run(stage) {
     const device = await firstTold(stage);
     await stage.control(device.integrationId, 'outage', { seconds: OUTAGE_SECONDS });
-    await stage.call(
-      'mutation Notice($input: SyncIntegrationInput!) { syncIntegration(input: $input) { userErrors { message } } }',
-      { input: { integrationId: device.integrationId, idempotencyKey: `outage-${Date.now()}` } },
-      z.unknown(),
-    );
+    await readNow(stage, [device.integrationId]);
     return {
       done: [`The platform of ${device.name} is away for ${OUTAGE_SECONDS} seconds, and was asked for its inventory.`],
       watch: `{ device(id: "${device.id}") { name status { state observedAt stale } source { state } integration { name state ingestMode } } }`,
@@ -81,6 +95,7 @@ const powerCut: Scenario = {
     const own = online.filter((device) => device.siteId === siteId);
     for (let start = 0; start < own.length; start += CUT_EVERY)
       await Promise.all(own.slice(start, start + CUT_EVERY).map((device) => switchDevice(stage, device, 'offline')));
+    await readNow(stage, platformsOf(own));
     return {
       done: [`${own.length} devices of the site lost their power. --scenario calm brings them back.`],
       watch: `{ site(id: "${siteId ?? ''}") { name health { total online offline suppressed } } events(first: 10, filter: { siteIds: ${quoted(siteId === undefined ? [] : [siteId])}, types: ["incident.*"] }) { nodes { type summary } } }`,
@@ -150,6 +165,7 @@ const calm: Scenario = {
         if (state === 'offline')
           await stage.control(id, `devices/${encodeURIComponent(nativeId)}`, { state: 'online' });
     }
+    await readNow(stage, platformsOf(before));
     // A device that was never gone at its platform was only said to be, and is said to be back the same way.
     const ids = before.map(({ id }) => id).slice(0, 200);
     if (ids.length > 0) await simulate(stage, { deviceIds: ids, type: 'health.online' });
