@@ -106,7 +106,9 @@ describe.runIf(isDeployed)('scenario', () => {
 
   it('power-cut: every device of one site, and of no other', async () => {
     const before = await everybodyIsBack();
-    const done = await shown('power-cut', 'the site is there', ({ site }) => site.health.total > 0);
+    const done = await shown('power-cut', 'one incident explains the dark site', ({ site, events }) => {
+      return site.health.offline > 0 && events.nodes.some(({ type }: Json) => type === 'incident.opened');
+    });
     const count = Number(/^(\d+) devices/.exec(done)?.[1]);
     const after = await eventually(async () => {
       const down = (await stage.devices()).filter(({ state }) => state !== 'ONLINE');
