@@ -16,7 +16,10 @@ describe('whether a source can be heard', () => {
     [{ enabled: 1, error_code: 'RATE_LIMITED', silent_since: null }, null, false],
     [{ enabled: 1, error_code: null, silent_since: 1 }, 'SILENCE', true],
     [{ enabled: 0, error_code: 'UNREACHABLE', silent_since: 1 }, 'DISABLED', false],
-  ])('%j: %s, away %s', (vitals, cause, isDown) => {
+    // It was there: some of its pages were not.
+    [{ enabled: 1, error_code: 'TIMEOUT', silent_since: null, last_sync_state: 'PARTIAL' }, null, false],
+  ])('%j: %s, away %s', (given, cause, isDown) => {
+    const vitals = { last_sync_state: 'FAILED', ...given };
     expect(outageCauseOf(vitals)).toBe(cause);
     expect(isPlatformDown(vitals)).toBe(isDown);
   });

@@ -4,7 +4,7 @@ import type { StatusJob } from './keeper.ts';
 
 // When a source could not be heard, and when we ourselves were away: what a device's history cannot know.
 
-type Vitals = Pick<IntegrationRow, 'enabled' | 'error_code' | 'silent_since'>;
+type Vitals = Pick<IntegrationRow, 'enabled' | 'error_code' | 'last_sync_state' | 'silent_since'>;
 
 /** Errors after which nobody can say how the devices behind a platform are. A platform that is slow or odd still tells. */
 const DEAF: ReadonlySet<string> = new Set([
@@ -19,16 +19,23 @@ const DEAF: ReadonlySet<string> = new Set([
 /** Errors that say that the platform is away, and not that we may not ask it. */
 const AWAY: ReadonlySet<string> = new Set(['UNREACHABLE', 'TIMEOUT']);
 
+/** What fails now, unless it is only a part: a platform of which a page was not to be had was there. */
+function failureOf({ error_code: code, last_sync_state: state }: Vitals): string | null {
+  return state === 'PARTIAL' ? null : code;
+}
+
 /** Why an integration cannot be heard; null: it can. Pure. */
-export function outageCauseOf({ enabled, error_code: code, silent_since: silentSince }: Vitals): string | null {
-  if (enabled !== 1) return 'DISABLED';
+export function outageCauseOf(vitals: Vitals): string | null {
+  if (vitals.enabled !== 1) return 'DISABLED';
+  const code = failureOf(vitals);
   if (code !== null && DEAF.has(code)) return code;
-  return silentSince === null ? null : 'SILENCE';
+  return vitals.silent_since === null ? null : 'SILENCE';
 }
 
 /** Whether the platform behind an integration is away. Pure. */
-export function isPlatformDown({ enabled, error_code: code, silent_since: silentSince }: Vitals): boolean {
-  return enabled === 1 && ((code !== null && AWAY.has(code)) || silentSince !== null);
+export function isPlatformDown(vitals: Vitals): boolean {
+  const code = failureOf(vitals);
+  return vitals.enabled === 1 && ((code !== null && AWAY.has(code)) || vitals.silent_since !== null);
 }
 
 /**

@@ -167,6 +167,7 @@ export function createRootCauseJob({
         join.onRef('incidents.root_id', '=', 'integrations.id').on('incidents.closed_at', 'is', null),
       )
       .select(['integrations.id', 'integrations.enabled', 'integrations.error_code', 'integrations.silent_since'])
+      .select('integrations.last_sync_state')
       .where('incidents.id', 'is', null)
       .where('integrations.enabled', '=', 1)
       .where((eb) =>

@@ -79,6 +79,7 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
       .select(['devices.state_reason', 'devices.state_since', 'devices.last_seen_at', 'devices.flapping'])
       .select(['devices.suppressed_by', 'devices.incident_id'])
       .select(['integrations.enabled', 'integrations.error_code', 'integrations.silent_since'])
+      .select('integrations.last_sync_state')
       .where('devices.site_id', '=', siteId)
       .where('devices.removed_at', 'is', null)
       .limit(MAX_SITE_DEVICES)
