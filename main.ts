@@ -1,3 +1,4 @@
+import { statfs } from 'node:fs/promises';
 import type { Vendor } from './adapter-kit/define-vendor.ts';
 import { createHttpClientFactory } from './adapter-kit/http/create-http-client.ts';
 import { createVendorSubgraph } from './adapter-kit/vendor-subgraph.ts';
@@ -220,6 +221,15 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
     const oldest = await findOldestPending(db);
     return oldest === null ? 0 : (now() - oldest) / 1_000;
   });
+  metrics.watch('convergraph_store_writable', '1 while the last write to the database worked.', () =>
+    Number(store.isWritable),
+  );
+  if (db.engine === 'sqlite') {
+    metrics.watch('convergraph_data_directory_free_bytes', 'Room on the disk of the data directory.', async () => {
+      const { bavail, bsize } = await statfs(config.dataDir);
+      return bavail * bsize;
+    });
+  }
   metrics.watch('convergraph_custom_events_waiting', 'Events that wait to be created at other platforms.', () =>
     countWaitingCustomEvents(db),
   );

@@ -47,8 +47,10 @@ eachEngine('the health of the store', (open) => {
       await expect(touch(store)).rejects.toBe(fault.error);
       await expect(touch(store)).rejects.toBe(fault.error);
       await expect(store.check()).rejects.toMatchObject({ code });
+      expect(store.isWritable).toBe(false);
       fault.error = null;
       await store.check();
+      expect(store.isWritable).toBe(true);
       await store.check();
       expect(lines).toEqual(['The database cannot be written', 'The database can be written again']);
     },

@@ -23,6 +23,8 @@ const SICK: ReadonlySet<StorageErrorCode> = new Set([
 export interface WatchedDatabase {
   /** The same database; its writes are watched. */
   readonly db: Database;
+  /** What the last write met; true before the first one. */
+  readonly isWritable: boolean;
   /**
    * Resolves while the store can be read and written. What the last write met counts; after a failure, and after ten
    * quiet seconds, something is written to find out: who is told to send nothing here could never show that it works again.
@@ -74,6 +76,9 @@ export function watchWrites({ db, logger, elapsedMs = () => performance.now() }:
 
   return {
     db: { ...db, write },
+    get isWritable() {
+      return !isFailing;
+    },
     async check() {
       await db.head();
       if (!isFailing && elapsedMs() - wroteAt < PROBE_AFTER_MS) return;

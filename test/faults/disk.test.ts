@@ -34,6 +34,10 @@ async function readiness(): Promise<number> {
   return (await fetch(`${product.url}/readyz`)).status;
 }
 
+async function metrics(): Promise<string> {
+  return (await fetch(`${product.url}/metrics`)).text();
+}
+
 async function send(body: string): Promise<{ status: number; retryAfter: string | null; answer: unknown }> {
   const response = await fetch(integration.webhookUrl ?? '', {
     method: 'POST',
@@ -66,12 +70,14 @@ async function survive(fault: () => Promise<() => Promise<void>>): Promise<strin
     expect(refused).toMatchObject({ status: 503, answer: { accepted: false, error: { code: 'UNAVAILABLE' } } });
     expect(Number(refused.retryAfter)).toBeGreaterThan(0);
     expect(await readiness()).toBe(503);
+    expect(await metrics()).toMatch(/^convergraph_store_writable 0$/m);
     // What is there can be read all the same.
     expect(await loggedIds()).toContain(before);
   } finally {
     await mend();
   }
   await eventually(async () => ((await readiness()) === 200 ? true : undefined), 'the store is well again');
+  expect(await metrics()).toMatch(/^convergraph_store_writable 1$/m);
   // Not a duplicate: what was refused was not kept.
   expect(await send(body)).toMatchObject({ status: 202, answer: { accepted: true } });
   await eventually(async () => ((await loggedIds()).includes(during) ? true : undefined), 'it is in the log');
@@ -101,6 +107,10 @@ describe('the product on a disk', () => {
     } finally {
       other.close();
     }
+  });
+
+  it('tells how much room there is', async () => {
+    expect(Number(/^convergraph_data_directory_free_bytes (\d+)/m.exec(await metrics())?.[1])).toBeGreaterThan(0);
   });
 
   it('tells of a fault when it begins and when it ends, not in between', () => {
