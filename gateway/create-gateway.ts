@@ -6,6 +6,7 @@ import type { GraphQLEngine } from './engine.ts';
 import { createCors } from './http/cors.ts';
 import { createGraphQLHandler } from './http/graphql-handler.ts';
 import type { ReadinessChecks } from './http/health.ts';
+import { createPlainStream } from './http/plain-stream.ts';
 import { createRouter, type WebhookIntake } from './http/router.ts';
 import { createHttpServer, listenOn, type SendTimeouts } from './http/server.ts';
 import { createSubscriptions } from './http/subscriptions.ts';
@@ -66,6 +67,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const cors = createCors(config.corsOrigins);
   const router = createRouter({
     graphql,
+    plainStream: createPlainStream({ operations, authenticator, subscriptions }),
     intake: options.intake,
     syncs: options.syncs,
     authenticator,

@@ -323,6 +323,15 @@ describe('subscription hub', () => {
     expect(sink.cursors).toEqual(['c1', 'c1', 'c2']);
   });
 
+  it('asks for what many items need at once, and tells them in order', async () => {
+    const { log, fetched, subscribe } = createWorld();
+    log.append(100);
+    const { sink } = subscribe(DEEP, { variables: { after: 'c0' } });
+    await sink.received(101);
+    expect(names(sink)).toEqual([...Array.from({ length: 100 }, (_, at) => `name of d${at + 1}`), 'ReplayComplete']);
+    expect(fetched.length).toBeLessThan(10);
+  });
+
   it('waits when nobody can take more, and goes on when somebody can', async () => {
     const { log, subscribe } = createWorld();
     const slow = new SlowSink();

@@ -18,7 +18,7 @@ import type { Operation } from './operation.ts';
 import { isTree, type Tree } from './tree.ts';
 
 // How a stream goes on where it was interrupted. A subscription field with an argument `after` whose items have a field
-// `cursor` can be asked for what follows an item. So the operation is planned with `after` in a variable of our own,
+// `cursor` (of a gap: `toCursor`) can be asked for what follows an item. So the operation is planned with `after` in a variable of our own,
 // and with the cursor of every item under an alias of our own: no client has to ask for it, and none sees it.
 
 const VARIABLE = '__after';
@@ -58,7 +58,10 @@ export function resumable(operation: Operation): Resumption | null {
     : isObjectType(itemType)
       ? [itemType]
       : [];
-  const withCursor = itemTypes.filter((type) => 'cursor' in type.getFields());
+  const withCursor = itemTypes.flatMap((type) => {
+    const field = ['cursor', 'toCursor'].find((name) => name in type.getFields());
+    return field === undefined ? [] : [{ type, field }];
+  });
   if (withCursor.length === 0) return null;
   const afterType = parseType(String(field.args.find(({ name }) => name === 'after')?.type));
   const item = (data: unknown): Tree | null => {
@@ -110,7 +113,7 @@ function name(value: string): NameNode {
 
 function withOwnCursor(
   node: OperationDefinitionNode,
-  itemTypes: readonly GraphQLObjectType[],
+  places: readonly { readonly type: GraphQLObjectType; readonly field: string }[],
   afterType: ReturnType<typeof parseType>,
 ): OperationDefinitionNode {
   const after: ArgumentNode = {
@@ -118,13 +121,13 @@ function withOwnCursor(
     name: name('after'),
     value: { kind: Kind.VARIABLE, name: name(VARIABLE) },
   };
-  const cursors = itemTypes.map(
-    (type): SelectionNode => ({
+  const cursors = places.map(
+    ({ type, field }): SelectionNode => ({
       kind: Kind.INLINE_FRAGMENT,
       typeCondition: { kind: Kind.NAMED_TYPE, name: name(type.name) },
       selectionSet: {
         kind: Kind.SELECTION_SET,
-        selections: [{ kind: Kind.FIELD, alias: name(CURSOR), name: name('cursor') }],
+        selections: [{ kind: Kind.FIELD, alias: name(CURSOR), name: name(field) }],
       },
     }),
   );

@@ -3,7 +3,8 @@ import { withService } from './answer-errors.ts';
 import { answerText } from './answer-text.ts';
 import type { SubscriptionPlan } from './compile-plan.ts';
 import type { GraphRequest } from './engine.ts';
-import { acceptRoot, executePlan } from './execute-plan.ts';
+import { createBatchedFetch } from './batched-fetch.ts';
+import { acceptRoot, executePlan, type PlanRun } from './execute-plan.ts';
 import type { Generation } from './generation.ts';
 import type { HubContext, StreamSink } from './hub.ts';
 import { Operation } from './operation.ts';
@@ -29,6 +30,9 @@ export const MAX_WAITING_BYTES = 262_144;
 const LOOK_EVERY_MS = 4;
 const LOOK_SELDOM_MS = 100;
 
+/** Items that may be made at once: what they ask for goes together, and so much text waits for its turn at most. */
+const MAX_AHEAD = 64;
+
 export interface StreamGroupEvents {
   onDelivered(group: StreamGroup): void;
   onClosed(group: StreamGroup): void;
@@ -38,6 +42,15 @@ export interface StreamGroupEvents {
 interface Binding {
   readonly generation: Generation;
   readonly operation: Operation;
+}
+
+/** An item of the source, or a place, as it goes to the subscribers. */
+interface Made {
+  /** Null: nothing is said. */
+  readonly text: string | null;
+  readonly cursor: string | null;
+  readonly isItem: boolean;
+  readonly isReplayComplete: boolean;
 }
 
 /** Why an upstream was left although it had not ended. */
@@ -61,7 +74,10 @@ export class StreamGroup {
   #isLive: boolean;
   /** Open the stream again after this cursor: what the client asked for is behind us. */
   #isResuming = false;
+  /** Everything that was made so far has been told. */
   #delivering: Promise<void> = Promise.resolve();
+  #turnedAt = 0;
+  #fetching: { readonly binding: Binding; readonly fetch: PlanRun['fetch'] } | null = null;
 
   constructor(
     context: HubContext,
@@ -210,23 +226,35 @@ export class StreamGroup {
       if (this.#closed.signal.aborted) return 'CLOSED';
       return upstream.signal.aborted ? 'RELOADED' : null;
     };
+    const flight: { ahead: number; broken: { readonly cause: unknown } | null } = { ahead: 0, broken: null };
     try {
-      let turnedAt = performance.now();
       for await (const item of this.#open(binding, plan, upstream.signal)) {
         if (interruption() !== null) break;
-        this.#delivering = item.place === undefined ? this.#deliver(item) : this.#moved(item.place);
-        await this.#delivering;
-        const isWaiting = this.#isWaitedFor();
-        if (!isWaiting && performance.now() - turnedAt < TURN_MS) continue;
-        await nextTurn();
-        if (isWaiting) await this.#untilTaken(upstream.signal);
-        turnedAt = performance.now();
+        // Made beside others, told in order.
+        const made = this.#make(item);
+        made.catch(() => undefined);
+        flight.ahead += 1;
+        this.#delivering = this.#delivering
+          .then(async () => {
+            if (flight.broken === null) await this.#tell(await made, upstream.signal);
+          })
+          .catch((cause: unknown) => {
+            flight.broken ??= { cause };
+            upstream.abort();
+          })
+          .finally(() => {
+            flight.ahead -= 1;
+          });
+        if (flight.ahead >= MAX_AHEAD) await this.#delivering;
       }
+      await this.#delivering;
+      if (flight.broken !== null) throw flight.broken.cause;
       const reason = interruption();
       if (reason === null) this.complete();
       return reason;
     } catch (cause) {
-      const reason = interruption();
+      await this.#delivering;
+      const reason = flight.broken === null || this.#closed.signal.aborted ? interruption() : null;
       if (reason !== null) return reason;
       if (cause instanceof SubscriptionRefused) {
         this.fail(cause.errors.map((error) => withService(error, plan.source.service)));
@@ -293,42 +321,62 @@ export class StreamGroup {
     }
   }
 
-  #moved(cursor: string): Promise<void> {
-    this.#cursor = cursor;
-    this.#events.onDelivered(this);
-    return Promise.resolve();
+  /** Runs that are made at once ask together. Replaced with the binding that it is for. */
+  #fetchFor(binding: Binding): PlanRun['fetch'] {
+    if (this.#fetching?.binding === binding) return this.#fetching.fetch;
+    const fetch = createBatchedFetch((node, variables, shareKey) => {
+      const scope = new RequestScope(this.#closed.signal, ITEM_DEADLINE_MS);
+      const run = this.#context.runOf(binding.generation, this.#request, scope, this.#variables, {});
+      return run.fetch(node, variables, shareKey).finally(() => scope.close());
+    });
+    this.#fetching = { binding, fetch };
+    return fetch;
   }
 
-  async #deliver(item: SubgraphResult): Promise<void> {
-    const { generation, operation } = this.#binding;
+  /** Fetches what the item needs, and writes it. @throws the reason when the group was closed meanwhile */
+  async #make(item: SubgraphResult): Promise<Made | null> {
+    if (item.place !== undefined) return { text: null, cursor: item.place, isItem: false, isReplayComplete: false };
+    const binding = this.#binding;
+    const { generation, operation } = binding;
     const plan = await this.#planOf(operation);
-    if (plan === null || this.#members.size === 0) return;
+    if (plan === null) return null;
     const scope = new RequestScope(this.#closed.signal, ITEM_DEADLINE_MS);
     try {
-      const run = this.#context.runOf(generation, this.#request, scope, this.#variables, {});
+      const fetch = this.#fetchFor(binding);
+      const run = { ...this.#context.runOf(generation, this.#request, scope, this.#variables, {}), fetch };
       acceptRoot(plan.source, item, run);
       const { resumption } = operation;
       const cursor = resumption?.cursorOf(run.root) ?? null;
       const isReplayComplete = resumption?.isReplayComplete(run.root) ?? false;
-      // Told by the source after we have resumed; the subscribers have not asked for a replay, or have heard of its end.
-      const isOurs = isReplayComplete && this.#isResuming && this.#isLive;
-      if (!isOurs) {
-        if (plan.rest !== null) await executePlan(plan.rest, run);
-        this.#context.counts.items += 1;
-        this.#send(answerText(operation.variant(this.#variables).shape, run.root, run.errors, undefined), cursor);
-      }
-      this.#cursor = cursor ?? this.#cursor;
-      this.#delivered++;
-      if (isReplayComplete) {
-        this.#isLive = true;
-        this.#isResuming = false;
-      }
-      this.#events.onDelivered(this);
-    } catch (error) {
-      if (!this.#closed.signal.aborted) throw error;
+      if (plan.rest !== null) await executePlan(plan.rest, run);
+      const text = answerText(operation.variant(this.#variables).shape, run.root, run.errors, undefined);
+      return { text, cursor, isItem: true, isReplayComplete };
     } finally {
       scope.close();
     }
+  }
+
+  async #tell(made: Made | null, signal: AbortSignal): Promise<void> {
+    if (made === null || this.#closed.signal.aborted) return;
+    const { text, cursor, isItem, isReplayComplete } = made;
+    // Told by the source after we have resumed; the subscribers have not asked for a replay, or have heard of its end.
+    const isOurs = isReplayComplete && this.#isResuming && this.#isLive;
+    if (text !== null && !isOurs) {
+      this.#context.counts.items += 1;
+      this.#send(text, cursor);
+    }
+    this.#cursor = cursor ?? this.#cursor;
+    if (isItem) this.#delivered++;
+    if (isReplayComplete) {
+      this.#isLive = true;
+      this.#isResuming = false;
+    }
+    this.#events.onDelivered(this);
+    const isWaiting = this.#isWaitedFor();
+    if (!isWaiting && performance.now() - this.#turnedAt < TURN_MS) return;
+    await nextTurn();
+    if (isWaiting) await this.#untilTaken(signal);
+    this.#turnedAt = performance.now();
   }
 
   #send(text: string, cursor: string | null): void {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 const METHODS = 'GET, POST, OPTIONS';
-const REQUEST_HEADERS = 'authorization, content-type, accept, idempotency-key, x-request-id';
+const REQUEST_HEADERS = 'authorization, content-type, accept, idempotency-key, last-event-id, x-request-id';
 const ANSWER_HEADERS = 'x-request-id, retry-after';
 /** Seconds for which a browser need not ask again. */
 const MAX_AGE = '600';

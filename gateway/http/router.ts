@@ -9,6 +9,7 @@ import { requestIdOf } from '../request-id.ts';
 import { prepareAnswer, sendRefusal } from './answer.ts';
 import type { Cors } from './cors.ts';
 import type { GraphQLHandler } from './graphql-handler.ts';
+import type { PlainStream } from './plain-stream.ts';
 import { answerLive, answerMetrics, answerReady, type ReadinessChecks } from './health.ts';
 import { answerSync } from './sync-trigger.ts';
 
@@ -22,6 +23,7 @@ export interface WebhookIntake {
 
 export interface Routes {
   readonly graphql: GraphQLHandler;
+  readonly plainStream: PlainStream;
   readonly intake: WebhookIntake;
   readonly syncs: SyncService;
   readonly authenticator: Authenticator;
@@ -67,6 +69,10 @@ export function createRouter(routes: Routes): (request: IncomingMessage, respons
         if (isPageRequest(request, url)) return page(request, response);
         await graphql.handle(request, response, url, requestId);
         return 'graphql';
+      case '/events/stream':
+        assertMethod(request, 'GET');
+        await routes.plainStream(request, response, url, requestId);
+        return 'events';
       case '/':
         return page(request, response);
       case '/livez':
