@@ -170,7 +170,7 @@ export class DeviceStates {
         ...this.#silence(tracked),
       })),
     );
-    await writeSegments(tx, touched.flatMap(segmentWrites));
+    await writeSegments(tx, engine, touched.flatMap(segmentWrites));
     return touched.length;
   }
 

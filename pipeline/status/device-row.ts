@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { DEVICE_STATES, type DeviceState, STATUS_REASONS, type StatusReason } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
@@ -25,7 +24,7 @@ export const STATUS_COLUMNS = [
 
 export type StatusRow = Pick<DeviceRow, (typeof STATUS_COLUMNS)[number]>;
 
-const Instants = z.array(z.number());
+const NO_CHANGES: readonly number[] = [];
 
 // Rows are ours, yet a word may be from a newer release that was rolled back.
 export function knownState(word: string): DeviceState {
@@ -41,9 +40,14 @@ function pendingOf(row: StatusRow): Pending | null {
   return { state: knownState(state), reason: knownReason(row.pending_reason), since, until };
 }
 
+/** A list of numbers and nothing else, written by us; a listing of twenty thousand devices reads as many of them. */
+function instantsIn(text: string): readonly number[] {
+  const inner = text.slice(1, -1);
+  return inner === '' ? NO_CHANGES : inner.split(',').map(Number);
+}
+
 /** What a row says of its device's status. */
 export function statusOf(row: StatusRow): DeviceStatus {
-  const changes = row.flap_changes === '[]' ? null : Instants.safeParse(JSON.parse(row.flap_changes));
   return {
     state: knownState(row.state),
     reason: knownReason(row.state_reason),
@@ -52,7 +56,7 @@ export function statusOf(row: StatusRow): DeviceStatus {
     place: { at: row.state_observed_at, receivedAt: row.claim_received_at, inboxId: row.claim_inbox_id },
     pending: pendingOf(row),
     isFlapping: row.flapping !== 0,
-    changes: changes?.data ?? [],
+    changes: instantsIn(row.flap_changes),
     flapUntil: row.flap_until,
   };
 }
@@ -61,8 +65,8 @@ export function statusOf(row: StatusRow): DeviceStatus {
 export interface LiveColumns {
   readonly id: string;
   readonly status: DeviceStatus;
-  /** As stored; null: as nothing is known of it, everything is written. */
-  readonly before: DeviceStatus | null;
+  /** As stored. */
+  readonly before: DeviceStatus;
   readonly evidence: string;
   readonly lastSeenAt: number | null;
   readonly telemetry: string | null;
@@ -81,16 +85,19 @@ const ALWAYS = [
   { name: 'telemetry', type: 'text' },
 ] as const;
 
-const MOVING = [
+const MOVED = [
   { name: 'state', type: 'text' },
   { name: 'state_rank', type: 'bigint' },
   { name: 'state_since', type: 'bigint' },
+  { name: 'flap_changes', type: 'text' },
+] as const;
+
+const WAITING = [
   { name: 'pending_state', type: 'text' },
   { name: 'pending_reason', type: 'text' },
   { name: 'pending_since', type: 'bigint' },
   { name: 'pending_until', type: 'bigint' },
   { name: 'flapping', type: 'bigint' },
-  { name: 'flap_changes', type: 'text' },
   { name: 'flap_until', type: 'bigint' },
 ] as const;
 
@@ -103,31 +110,30 @@ function always({ status, evidence, lastSeenAt, telemetry }: LiveColumns): reado
   return [status.reason, at, status.vendorState, receivedAt, inboxId, evidence, lastSeenAt, telemetry];
 }
 
-function moving({ status }: LiveColumns): readonly Value[] {
-  const { state, since, pending, isFlapping, changes, flapUntil } = status;
+function moved({ status: { state, since, changes } }: LiveColumns): readonly Value[] {
+  return [state, DEVICE_STATES.indexOf(state), since, JSON.stringify(changes)];
+}
+
+function waiting({ status: { pending, isFlapping, flapUntil } }: LiveColumns): readonly Value[] {
   return [
-    state,
-    DEVICE_STATES.indexOf(state),
-    since,
     pending?.state ?? null,
     pending?.reason ?? null,
     pending?.since ?? null,
     pending?.until ?? null,
     isFlapping ? 1 : 0,
-    JSON.stringify(changes),
     flapUntil,
   ];
 }
 
-function isMoving({ status, before }: LiveColumns): boolean {
+function hasMoved({ status, before }: LiveColumns): boolean {
+  return status.state !== before.state || status.since !== before.since || status.changes !== before.changes;
+}
+
+function waitsOtherwise({ status, before }: LiveColumns): boolean {
   return (
-    before === null ||
-    status.state !== before.state ||
-    status.since !== before.since ||
     status.pending !== before.pending ||
     status.isFlapping !== before.isFlapping ||
-    status.flapUntil !== before.flapUntil ||
-    status.changes !== before.changes
+    status.flapUntil !== before.flapUntil
   );
 }
 
@@ -139,16 +145,19 @@ export async function writeLiveColumns(
 ): Promise<void> {
   const groups = Map.groupBy(
     devices,
-    (device) => (isMoving(device) ? 2 : 0) + (device.silenceDueAt === undefined ? 0 : 1),
+    (device) => `${hasMoved(device)} ${waitsOtherwise(device)} ${device.silenceDueAt !== undefined}`,
   );
-  for (const [group, rows] of groups) {
-    const [doesMove, isHeard] = [group >= 2, group % 2 === 1];
+  for (const rows of groups.values()) {
+    const [first] = rows;
+    if (first === undefined) continue;
+    const [isMoved, isWaiting, isHeard] = [hasMoved(first), waitsOtherwise(first), first.silenceDueAt !== undefined];
     await bulkUpdateDevices(tx, engine, {
-      columns: [...ALWAYS, ...(doesMove ? MOVING : []), ...(isHeard ? [SILENCE] : [])],
+      columns: [...ALWAYS, ...(isMoved ? MOVED : []), ...(isWaiting ? WAITING : []), ...(isHeard ? [SILENCE] : [])],
       rows: rows.map((row) => [
         row.id,
         ...always(row),
-        ...(doesMove ? moving(row) : []),
+        ...(isMoved ? moved(row) : []),
+        ...(isWaiting ? waiting(row) : []),
         ...(isHeard ? [row.silenceDueAt ?? null] : []),
       ]),
     });

@@ -1,5 +1,5 @@
-import { sql } from 'kysely';
-import type { Tx } from '../../storage/database.ts';
+import { CompiledQuery, sql } from 'kysely';
+import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceStatus, StateChange } from './machine.ts';
 
 /** One state of a device from instant to instant, by the source's clock; the last one is open. */
@@ -21,8 +21,8 @@ export interface SegmentWrite {
   readonly gone: readonly number[];
 }
 
-/** Rows of one statement. */
-const ROWS = 100;
+/** Rows of one statement: texts of this size are kept prepared. */
+const ROWS = 50;
 
 /**
  * The segments of a device from the state that it was in before some changes. Nothing lasts no time: of states that began
@@ -43,7 +43,11 @@ export function segmentsOf(
 }
 
 /** Writes segments over those that began at the same instants. */
-export async function writeSegments(tx: Tx, writes: readonly SegmentWrite[]): Promise<void> {
+export async function writeSegments(
+  tx: Tx,
+  engine: Database['engine'],
+  writes: readonly SegmentWrite[],
+): Promise<void> {
   const gone = writes.flatMap(({ deviceId, gone: each }) => each.map((from) => [deviceId, from] as const));
   for (let at = 0; at < gone.length; at += ROWS) {
     const rows = gone.slice(at, at + ROWS).map(([id, from]) => sql`(cast(${id} as text), cast(${from} as bigint))`);
@@ -51,24 +55,35 @@ export async function writeSegments(tx: Tx, writes: readonly SegmentWrite[]): Pr
   }
   const all = writes.flatMap(({ deviceId, segments }) => segments.map((segment) => ({ deviceId, ...segment })));
   const { true: old = [], false: fresh = [] } = Object.groupBy(all, ({ isOld }) => (isOld ? 'true' : 'false'));
-  await upsert(tx, old, ['to_at']);
-  await upsert(tx, fresh, ['to_at', 'state', 'reason']);
+  await upsert(tx, engine, old, ['to_at']);
+  await upsert(tx, engine, fresh, ['to_at', 'state', 'reason']);
 }
 
 async function upsert(
   tx: Tx,
+  engine: Database['engine'],
   segments: readonly (Segment & { readonly deviceId: string })[],
   overwritten: readonly ('to_at' | 'state' | 'reason')[],
 ): Promise<void> {
-  const set = sql.join(overwritten.map((name) => sql`${sql.ref(name)} = excluded.${sql.ref(name)}`));
+  const set = overwritten.map((name) => `${name} = excluded.${name}`).join(', ');
   for (let at = 0; at < segments.length; at += ROWS) {
-    const rows = segments
-      .slice(at, at + ROWS)
-      .map(
-        ({ deviceId, from, to, state, reason }) =>
-          sql`(${deviceId}, cast(${from} as bigint), cast(${to} as bigint), ${state}, cast(${reason} as text))`,
-      );
-    await sql`insert into status_segments (device_id, from_at, to_at, state, reason) values ${sql.join(rows)}
-      on conflict (device_id, from_at) do update set ${set}`.execute(tx);
+    const rows = segments.slice(at, at + ROWS);
+    await tx.executeQuery(
+      CompiledQuery.raw(
+        `insert into status_segments (device_id, from_at, to_at, state, reason) values ${placeholders(engine, rows.length)}
+          on conflict (device_id, from_at) do update set ${set}`,
+        rows.flatMap(({ deviceId, from, to, state, reason }) => [deviceId, from, to, state, reason]),
+      ),
+    );
   }
+}
+
+const COLUMNS = 5;
+
+/** Written as text: building a tree of nodes for each value costs more than the row. */
+function placeholders(engine: Database['engine'], rows: number): string {
+  const place = (at: number): string => (engine === 'postgres' ? `$${at + 1}` : '?');
+  const row = (index: number): string =>
+    `(${Array.from({ length: COLUMNS }, (_, column) => place(index * COLUMNS + column)).join(', ')})`;
+  return Array.from({ length: rows }, (_, index) => row(index)).join(', ');
 }

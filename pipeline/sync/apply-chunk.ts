@@ -40,6 +40,7 @@ export interface ChunkResult {
 }
 
 const KNOWN = [
+  'site_id',
   'content_hash',
   'zone_id',
   'removed_at',
@@ -94,12 +95,7 @@ export async function applyChunk(
     if (!sameContent || !samePlace || moved !== null || before.removed_at !== null || before.missed_syncs > 0) {
       touched.push({ device, before, sameContent });
     }
-    const verdict = judge({ ...before, site_id: siteId }, record, {
-      integrationId: integration.id,
-      now,
-      isBound: siteId !== null,
-      policyOf,
-    });
+    const verdict = judge(before, record, { integrationId: integration.id, now, siteId, policyOf });
     if (verdict.refresh !== null) refreshes.push(verdict.refresh);
     if (verdict.claim !== null) drafts.push(healthDraft(record, before.state, verdict.claim));
   }

@@ -26,7 +26,21 @@ export async function bulkUpdateDevices(tx: Tx, engine: Database['engine'], upda
   }
 }
 
+/** Texts made so far: a few lists of columns, each with up to so many rows. */
+const texts = new Map<string, string>();
+const MAX_TEXTS = 1_000;
+
 function statement(engine: Database['engine'], columns: BulkUpdate['columns'], rows: number): string {
+  const key = `${engine} ${rows} ${columns.map(({ name }) => name).join(' ')}`;
+  let text = texts.get(key);
+  if (text === undefined) {
+    text = makeStatement(engine, columns, rows);
+    if (texts.size < MAX_TEXTS) texts.set(key, text);
+  }
+  return text;
+}
+
+function makeStatement(engine: Database['engine'], columns: BulkUpdate['columns'], rows: number): string {
   const width = columns.length + 1;
   const placeholder = (at: number): string => (engine === 'postgres' ? `$${at + 1}` : '?');
   // PostgreSQL takes the types of a list of values from its first row, and parameters have none of their own.

@@ -12,7 +12,6 @@ import type { DeviceRecord, ListedClaim } from './device-record.ts';
 /** What a listing is compared with. */
 export const BELIEVED = [
   'id',
-  'site_id',
   'type',
   'last_seen_at',
   'telemetry',
@@ -42,10 +41,8 @@ export interface JudgeContext {
   readonly integrationId: string;
   /** Our clock now. */
   readonly now: number;
-  /**
-   * The device's site is bound to ours. The log takes no events of unbound sites, so their state moves without one.
-   */
-  readonly isBound: boolean;
+  /** Where our bindings put the device. The log takes no events of unbound sites, so their state moves without one. */
+  readonly siteId: string | null;
   readonly policyOf: PolicyOf;
 }
 
@@ -70,17 +67,19 @@ export function wordOf(
   return { source: 'POLL', integrationId, state, reason, observedAt, receivedAt: now, inboxId: 0 };
 }
 
-/** @returns the text as it was where the listing says what it said before of the same instant */
-function evidenceText(stored: string, word: Evidence): string {
-  const before = parseEvidence(stored);
-  const isKnown = before.some(
-    (each) =>
-      each.source === word.source &&
-      each.integrationId === word.integrationId &&
-      each.observedAt === word.observedAt &&
-      each.state === word.state,
-  );
-  return isKnown ? stored : JSON.stringify(withEvidence(before, word));
+/**
+ * Evidence with the listing's word, as text; as it was where the listing says what it said before of the same instant.
+ * Most devices are known by listings alone: theirs is not even parsed.
+ *
+ * @param isNews nothing newer is known from anybody
+ */
+function evidenceText(stored: string, word: Evidence, isNews: boolean): string {
+  const own = JSON.stringify(word);
+  // All but when it was received: that alone is no news.
+  const said = own.slice(0, own.indexOf(',"receivedAt"'));
+  if (stored.includes(said)) return stored;
+  const isAlone = stored === '[]' || (stored.startsWith('[{"source":"POLL"') && !stored.includes('},{'));
+  return isNews && isAlone ? `[${own}]` : JSON.stringify(withEvidence(parseEvidence(stored), word));
 }
 
 /** A listing is a claim like any other; of equal claims, and of those that keep what is, the log takes no event. */
@@ -97,7 +96,8 @@ function isDueBy({ pending, flapUntil }: DeviceStatus, at: number): boolean {
  * while the listing ran is at least as new as the listing's start and stays.
  */
 export function judge(row: Believed, record: DeviceRecord, context: JudgeContext): Judgement {
-  const { now, isBound } = context;
+  const { now, siteId } = context;
+  const isBound = siteId !== null;
   const { claim } = record;
   const before = statusOf(row);
   const news = claim !== null && claim.observedAt > row.state_observed_at ? claim : null;
@@ -106,7 +106,8 @@ export function judge(row: Believed, record: DeviceRecord, context: JudgeContext
   const lastSeenAt = seen !== null && seen > (row.last_seen_at ?? 0) ? seen : row.last_seen_at;
   const telemetry = telemetryText(row.telemetry, record, now);
   // The event brings its own evidence.
-  const evidence = claim === null || isEvent ? row.evidence : evidenceText(row.evidence, wordOf(claim, context));
+  const evidence =
+    claim === null || isEvent ? row.evidence : evidenceText(row.evidence, wordOf(claim, context), news !== null);
   // What time is about to make effective is logged by whoever lets it pass; a listing must not do so in silence.
   const isDue = news !== null && isBound && isDueBy(before, news.observedAt);
   const silent = isEvent || isDue ? null : news;
@@ -114,7 +115,10 @@ export function judge(row: Believed, record: DeviceRecord, context: JudgeContext
   if (silent === null && lastSeenAt === row.last_seen_at && telemetry === row.telemetry && evidence === row.evidence) {
     return { claim: event, refresh: null };
   }
-  const step = silent === null ? null : advance(before, placed(silent, now), context.policyOf(row));
+  const step =
+    silent === null
+      ? null
+      : advance(before, placed(silent, now), context.policyOf({ id: row.id, site_id: siteId, type: row.type }));
   return {
     claim: event,
     refresh: {
@@ -141,6 +145,7 @@ export async function refreshStatus(tx: Tx, engine: Database['engine'], refreshe
   );
   await writeSegments(
     tx,
+    engine,
     moved.map(({ id, before, changes }) => ({ deviceId: id, segments: segmentsOf(before, changes), gone: [] })),
   );
 }
