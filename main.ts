@@ -48,6 +48,7 @@ import { findOldestPending } from './storage/inbox.ts';
 import { newId } from './storage/ids.ts';
 import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
+import { createOnSiteExport } from './storage/on-site-export.ts';
 import { openDatabase } from './storage/open-database.ts';
 import { markSandboxOrgs } from './storage/sandbox-orgs.ts';
 import { StorageError } from './storage/storage-error.ts';
@@ -256,6 +257,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
     authenticator: createAuthenticator({ ...config.auth, logger, now }),
     intake,
     syncs,
+    exports: createOnSiteExport(db),
     readiness: { database: () => store.check() },
     metrics,
     ...(demo === undefined ? {} : { demo }),

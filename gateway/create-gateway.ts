@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import type { OnSiteExport } from '../storage/on-site-export.ts';
 import type { SyncService } from '../pipeline/sync/service.ts';
 import type { Authenticator } from './auth/authenticator.ts';
 import type { GraphQLEngine } from './engine.ts';
@@ -27,6 +28,8 @@ export interface GatewayOptions {
   readonly authenticator: Authenticator;
   readonly intake: WebhookIntake;
   readonly syncs: SyncService;
+  /** Default: none, and nothing at its paths. */
+  readonly exports?: OnSiteExport;
   readonly readiness: ReadinessChecks;
   /** Made by the caller when others count too, for example the engine's fetches. */
   readonly metrics?: Metrics;
@@ -70,6 +73,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     plainStream: createPlainStream({ operations, authenticator, subscriptions }),
     intake: options.intake,
     syncs: options.syncs,
+    exports: options.exports ?? null,
     authenticator,
     playground: createPlayground(options.demo ?? null),
     cors,

@@ -68,6 +68,7 @@ function variablesOf(code: string): Record<string, unknown> {
 /** What the text around an example promises. */
 function expectedOf(code: string): RegExp {
   if (code.includes('event-stream')) return /health\.offline[\s\S]*health\.online/;
+  if (code.includes('/export/on-prem/')) return /"devices":\[\{"id":"dev_.*"events":\[\{"device_id":"dev_/;
   if (code.includes('/receipts?')) return /"receipts":\[\{"eventId":"receipt-\d+","status":"(PENDING|ACCEPTED)"/;
   if (code.includes('for attempt')) return /"duplicate":true/;
   return /^/;
@@ -110,7 +111,7 @@ describe('examples of the documentation', () => {
     child.stderr.on('data', (chunk) => (output += chunk));
     const status = await new Promise((done) => child.once('close', done));
     expect({ status, output }).toMatchObject({ status: 0 });
-    expect(output).toMatch(/"(data|accepted|duplicate)"/);
+    expect(output).toMatch(/"(data|accepted|duplicate|devices)"/);
     expect(output).not.toMatch(/"errors":|"error":/);
     expect(output).toMatch(expectedOf(code));
   });

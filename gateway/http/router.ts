@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../logger.ts';
+import type { OnSiteExport } from '../../storage/on-site-export.ts';
 import type { SyncService } from '../../pipeline/sync/service.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
 import type { Metrics } from '../metrics.ts';
@@ -11,6 +12,7 @@ import type { Cors } from './cors.ts';
 import type { GraphQLHandler } from './graphql-handler.ts';
 import type { PlainStream } from './plain-stream.ts';
 import { answerLive, answerMetrics, answerReady, type ReadinessChecks } from './health.ts';
+import { answerOnSiteExport } from './on-site-export.ts';
 import { answerSync } from './sync-trigger.ts';
 
 /** Takes webhook deliveries; it authenticates them itself, over the raw bytes, and answers in its own words. */
@@ -27,6 +29,8 @@ export interface Routes {
   readonly intake: WebhookIntake;
   readonly syncs: SyncService;
   readonly authenticator: Authenticator;
+  /** Null: there is nothing at its paths. */
+  readonly exports: OnSiteExport | null;
   readonly playground: Playground;
   readonly cors: Cors;
   readonly metrics: Metrics;
@@ -38,6 +42,7 @@ export interface Routes {
 
 const WEBHOOK = /^\/webhooks\/([\w-]{1,100})(?:\/([^?]{0,500}))?(?:\?|$)/;
 const RECEIPTS = /^\/webhooks\/([\w-]{1,100})\/((?:[^?]{1,480}\/)?receipts)(?:\?|$)/;
+const ON_SITE_EXPORT = /^\/export\/on-prem\/([\w-]{1,100})\/(inventory|health)$/;
 const SYNC = /^\/integrations\/([\w-]{1,100})\/sync$/;
 
 function isPageRequest(request: IncomingMessage, url: URL): boolean {
@@ -88,6 +93,13 @@ export function createRouter(routes: Routes): (request: IncomingMessage, respons
         await answerMetrics(request, response, metrics, routes.metricsToken);
         return 'metrics';
       default: {
+        const [, orgId, what] = ON_SITE_EXPORT.exec(url.pathname) ?? [];
+        if (orgId !== undefined && what !== undefined && routes.exports !== null) {
+          assertMethod(request, 'GET');
+          const { authenticator, exports } = routes;
+          await answerOnSiteExport(request, response, orgId, what, { authenticator, exports });
+          return 'export';
+        }
         const integrationId = SYNC.exec(url.pathname)?.[1];
         if (integrationId === undefined) throw new Refusal(404, 'NOT_FOUND', 'There is nothing here.');
         assertMethod(request, 'POST');

@@ -1,5 +1,6 @@
 import { defineEventTable } from '../../adapter-kit/event-table.ts';
-import { STATUS_WORDS, TOLD } from './words.ts';
+import { STATUS_WORDS } from '../../schema/contract/on-site.ts';
+import { TOLD } from './words.ts';
 
 /** The contract on site has one family of events: a device's status, in these words. */
 export const eventTable = defineEventTable(

@@ -4,7 +4,8 @@ import type { ContractDevice } from '../../schema/contract/records.ts';
 import type { DeviceState } from '../../schema/words.ts';
 import type { OnPremSettings } from './settings.ts';
 import type { WireEvent } from './wire.ts';
-import { CAPABILITIES, foldWord, STATUS_WORDS, TOLD, TYPE_WORDS } from './words.ts';
+import { foldWord, STATUS_WORDS, TYPE_WORDS } from '../../schema/contract/on-site.ts';
+import { CAPABILITIES, TOLD } from './words.ts';
 
 function own<T>(words: Readonly<Record<string, T>>, word: string): T | undefined {
   return Object.hasOwn(words, word) ? words[word] : undefined;
