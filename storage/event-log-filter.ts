@@ -61,10 +61,8 @@ export type FilteredEvent = Pick<
   | 'changed'
   | 'in_maintenance'
   | 'suppressed'
-> & {
-  /** Where it is not known, no filter by kinds of devices matches. */
-  readonly device_type?: string | null;
-};
+  | 'device_type'
+>;
 
 function isGiven<T>(value: T | null | undefined): value is T {
   return value !== null && value !== undefined;
@@ -100,8 +98,11 @@ function hasType(patterns: readonly string[]): Condition {
   ]);
 }
 
+/** Events of before there was the column are told apart by what their device is now; the stream has none of them. */
 function isOfDevice(types: readonly DeviceType[]): Condition {
-  return sql<SqlBool>`exists (select 1 from devices as typed where typed.id = events.device_id and ${isOneOf('typed.type', types)})`;
+  if (types.length === 0) return NEVER;
+  const type = sql`coalesce(events.device_type, (select typed.type from devices as typed where typed.id = events.device_id))`;
+  return sql<SqlBool>`${type} in (${sql.join(types)})`;
 }
 
 function hasActor(engine: Database['engine'], kinds: readonly string[]): Condition {

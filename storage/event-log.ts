@@ -9,10 +9,7 @@ import type { Condition } from './sql-conditions.ts';
  * An event without the platform's own record, which can be large and is read when it is asked for, and without what only
  * the fold of its claim needs.
  */
-export type LoggedEvent = Omit<EventRow, 'raw' | 'observed_at' | 'keeps_degraded' | 'state_vendor' | 'derived'> & {
-  /** Of its device as it is now; null for an event of no device. */
-  readonly device_type: string | null;
-};
+export type LoggedEvent = Omit<EventRow, 'raw' | 'observed_at' | 'keeps_degraded' | 'state_vendor' | 'derived'>;
 
 const COLUMNS = [
   'seq',
@@ -42,14 +39,10 @@ const COLUMNS = [
   'suppressed',
   'in_maintenance',
   'incident_id',
-] as const satisfies readonly (keyof LoggedEvent & keyof EventRow)[];
-
-/** Not kept with the event: a platform that tells the kind better later is right about what went before. */
-const DEVICE_TYPE = sql<string | null>`(select of.type from devices as of where of.id = events.device_id)`.as(
   'device_type',
-);
+] as const satisfies readonly (keyof LoggedEvent)[];
 
-const QUALIFIED = [...COLUMNS.map((column) => `events.${column}` as const), DEVICE_TYPE] as const;
+const QUALIFIED = COLUMNS.map((column) => `events.${column}` as const);
 
 /** Name of the fact in `meta`: events up to this number may be gone. */
 const TAIL = 'events_tail';
@@ -67,7 +60,7 @@ export async function readLog(
 ): Promise<readonly LoggedEvent[]> {
   return db.read
     .selectFrom('events')
-    .select(QUALIFIED)
+    .select(COLUMNS)
     .where('seq', '>', span.after)
     .where('seq', '<=', span.upTo)
     .orderBy('seq')

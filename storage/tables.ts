@@ -329,6 +329,8 @@ export interface EventsTable {
   /** 1: during planned work. */
   in_maintenance: Generated<number>;
   incident_id: Generated<string | null>;
+  /** What the device was then; null for an event of no device, and for one that was logged before there was the column. */
+  device_type: Generated<string | null>;
 }
 
 /** Exactly one owner at a time; `fence` goes up with every new owner. */

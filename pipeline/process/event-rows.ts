@@ -128,6 +128,7 @@ export function rowOf({ draft, origin, receivedAt, inboxId }: EventItem, context
     derived: 0,
     ...explained(device, draft),
     in_maintenance: device === null || device.maintenance_id === null ? 0 : 1,
+    device_type: device?.type ?? null,
   };
 }
 
@@ -171,6 +172,7 @@ function derived(
     suppressed: isSuppressed ? 1 : 0,
     incident_id: isSuppressed ? device.incident_id : null,
     in_maintenance: device.maintenance_id === null ? 0 : 1,
+    device_type: device.type,
     ...what,
   };
 }

@@ -54,7 +54,9 @@ eachEngine('simulated events', (open) => {
       expect(own.filter(({ changed }) => changed === 1).length).toBeGreaterThanOrEqual(1);
       expect(own.filter(({ late }) => late === 1).length).toBeGreaterThan(0);
     }
-    expect(new Set(events.map(({ origin, type }) => `${origin} ${type}`))).toEqual(new Set(['SANDBOX health.offline']));
+    expect(new Set(events.map(({ origin, type, device_type }) => `${origin} ${type} ${device_type}`))).toEqual(
+      new Set(['SANDBOX health.offline CAMERA']),
+    );
     const states = await db.read.selectFrom('devices').select('state').where('id', 'in', devices).execute();
     expect(states).toEqual([{ state: 'OFFLINE' }, { state: 'OFFLINE' }]);
   });

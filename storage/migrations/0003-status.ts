@@ -38,6 +38,7 @@ export const status: SchemaStep = (t) => [
   `create index "events_by_device_id_observed_at" on "events" ("device_id", "observed_at") where "observed_at" is not null`,
   `alter table "events" add column "suppressed" ${t.int} not null default 0`,
   `alter table "events" add column "in_maintenance" ${t.int} not null default 0`,
+  `alter table "events" add column "device_type" ${t.text}`,
   `alter table "events" add column "incident_id" ${t.text}`,
   `create table "status_segments" (
     "device_id" ${t.text} not null,
