@@ -1,7 +1,7 @@
 import { sql } from 'kysely';
 import { knownSteps } from '../migrations/index.ts';
 import { readTail } from '../event-log.ts';
-import { type ChainVerdict, type Segment, verifyChain } from '../log-chain.ts';
+import { type ChainVerdict, verifyChain } from '../log-chain.ts';
 import { readHead } from '../log-sequence.ts';
 import type { ReadOnlyStore } from '../open-read-only.ts';
 import { StorageError } from '../storage-error.ts';
@@ -93,7 +93,6 @@ async function countUnreadable({ read }: Pick<ReadOnlyStore, 'read'>, vault: Vau
  * Looks at everything that can be checked without changing it: the file, the seals over the log, the secrets.
  *
  * @param vault of the key at hand; null looks at no secret
- * @param onSegment is told about each checked part of the log
  * @throws StorageError
  */
 export async function verifyStore(
@@ -103,6 +102,6 @@ export async function verifyStore(
 ): Promise<Verdict> {
   const damage = await quickCheck(store);
   const facts = await readFacts(store);
-  const chain = await verifyChain(store, onSegment);
+  const chain = await verifyChain(store);
   return { damage, facts, chain, unreadableSecrets: vault === null ? null : await countUnreadable(store, vault) };
 }

@@ -1,14 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { findStrace, HOW_TO_INSTALL_STRACE } from '../setup/strace.ts';
 
 /** What the kernel answers instead of doing it: `pwrite64:error=ENOSPC`. @see strace(1), --inject */
 export type Injection = `${'pwrite64' | 'fsync,fdatasync'}:error=${string}`;
 
-/** Tells that strace has attached: it traces every thread. */
+/** strace has attached to every thread. */
 function isTraced(pid: number): boolean {
-  return !/^TracerPid:\s+0$/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  return readdirSync(`/proc/${pid}/task`).every((thread) => {
+    try {
+      return !/^TracerPid:\s+0$/m.test(readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8'));
+    } catch {
+      // It ended while we looked.
+      return true;
+    }
+  });
 }
 
 /**
