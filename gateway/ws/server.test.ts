@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { startTestGateway, type TestGateway } from '../testing.ts';
 import { SUBPROTOCOL } from './protocol.ts';
+import { MAX_BUFFERED_BYTES } from './server.ts';
 
 let test: TestGateway;
 let authorization: string;
@@ -290,16 +291,23 @@ describe('GraphQL over WebSocket', () => {
     stalled.socket.pause();
     const item = JSON.stringify({ data: 'x'.repeat(65_536) });
     let pushed = 0;
+    let most = 0;
     await expect
       .poll(
         () => {
-          for (let count = 0; count < 8; count++) test.engine.push(item);
+          for (let count = 0; count < 8; count++) {
+            test.engine.push(item);
+            for (const { backlog } of test.engine.sinks) most = Math.max(most, backlog?.bytes() ?? 0);
+          }
           pushed += 8;
           return test.engine.sinks.size;
         },
         { interval: 5, timeout: 5_000 },
       )
       .toBe(1);
+    // What waits for a client is bounded, up to the item that was one too many.
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThanOrEqual(MAX_BUFFERED_BYTES);
     stalled.socket.resume();
     expect(await stalled.end()).toBe('4413 Too slow: resume with your last cursor');
     await expect.poll(() => fast.messages.length).toBe(1 + pushed);
