@@ -1,4 +1,5 @@
 import { benchFanout } from './fanout.ts';
+import { benchHistory } from './history.ts';
 import { benchIngest } from './ingest.ts';
 import { benchLatency } from './latency.ts';
 import { benchOutage } from './outage.ts';
@@ -15,6 +16,7 @@ const OUTAGE_SECONDS = 600;
 const PARTS = new Map<string, () => Promise<PartResult>>([
   ['query', benchQuery],
   ['ingest', benchIngest],
+  ['history', benchHistory],
   ['fanout', benchFanout],
   ['sync', benchSync],
   ['latency', benchLatency],

@@ -37,6 +37,8 @@ export interface Page<Row> {
   readonly hasPreviousPage: boolean;
   /** Sealing costs some microseconds: made for the rows whose cursor is asked for. */
   readonly cursorOf: (row: Row) => string;
+  /** Where the page ends, where that is not at its last row. */
+  readonly endCursor?: string | undefined;
 }
 
 /** @throws GraphQLError PAGE_TOO_LARGE or BAD_USER_INPUT */
@@ -171,6 +173,6 @@ export function pageInfo<Row>(page: Page<Row>): {
     hasNextPage: page.hasNextPage,
     hasPreviousPage: page.hasPreviousPage,
     startCursor: start === undefined ? null : page.cursorOf(start),
-    endCursor: end === undefined ? null : page.cursorOf(end),
+    endCursor: page.endCursor ?? (end === undefined ? null : page.cursorOf(end)),
   };
 }

@@ -115,16 +115,6 @@ function newestFirst(db: Pick<Database, 'read' | 'engine'>, selection: EventSele
     : query.where(sql<boolean>`(events.occurred_at, events.seq) < (${after.occurredAt}, ${after.seq})`);
 }
 
-/** Newest first by the source's clock. @param limit how many at most; one more than a page tells whether more follow */
-export async function pageEvents(
-  db: Pick<Database, 'read' | 'engine'>,
-  selection: EventSelection,
-  after: EventPosition | null,
-  limit: number,
-): Promise<readonly LoggedEvent[]> {
-  return newestFirst(db, selection, after).limit(limit).execute();
-}
-
 /** Lists in one statement: SQLite allows 500 terms of a compound select, and a plan grows with each. */
 const LISTS_PER_QUERY = 50;
 
@@ -159,12 +149,16 @@ export async function pageEventsOfDevices(
   return byDevice;
 }
 
-/** Exact. */
-export async function countEvents(db: Pick<Database, 'read' | 'engine'>, selection: EventSelection): Promise<number> {
-  const row = await selected(db, selection)
-    .select((eb) => eb.fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow();
-  return Number(row.count);
+/** Events by number, newest first by the source's clock, of which the caller knows that they may be seen. */
+export async function readEvents(db: Pick<Database, 'read'>, seqs: readonly number[]): Promise<readonly LoggedEvent[]> {
+  if (seqs.length === 0) return [];
+  return db.read
+    .selectFrom('events')
+    .select(QUALIFIED)
+    .where('events.seq', 'in', seqs)
+    .orderBy('events.occurred_at', 'desc')
+    .orderBy('events.seq', 'desc')
+    .execute();
 }
 
 /** Events by key, without those that the scope may not see. */

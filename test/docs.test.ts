@@ -45,6 +45,9 @@ beforeAll(async () => {
     site: org?.siteIds[0],
     integration: integration?.id,
     device: data.devices.nodes[0].id,
+    then: new Date().toISOString(),
+    from: new Date(Date.now() - 3_600_000).toISOString(),
+    to: new Date().toISOString(),
     text: 'camera',
     key: 'documentation',
     in: {

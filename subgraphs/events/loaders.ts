@@ -9,15 +9,14 @@ import type { Database } from '../../storage/database.ts';
 import type { EventCursors } from '../../storage/event-cursor.ts';
 import { readDuplicateCounts } from '../../storage/event-dedupe.ts';
 import {
-  countEvents,
   type EventPosition,
   type EventSelection,
   getEvents,
   type LoggedEvent,
-  pageEvents,
   pageEventsOfDevices,
   readRaw,
 } from '../../storage/event-log.ts';
+import { countHistory, readHistory } from '../../storage/event-history.ts';
 import type { EventFilter } from '../../storage/event-log-filter.ts';
 import { eventId, eventKey } from '../../storage/ids.ts';
 import { readDeliveryKeys } from '../../storage/inbox.ts';
@@ -32,6 +31,7 @@ import {
 import { readUnknownCodes, type UnknownCodeRow } from '../../storage/unknown-codes.ts';
 import { createArgsLoader, createGroupLoader, createValueLoader } from '../batch-loaders.ts';
 import type { Listing } from '../listing.ts';
+import type { CountedEvents } from './model.ts';
 import { z } from 'zod';
 
 /** What one principal sees of the log, read in batches. */
@@ -45,13 +45,8 @@ export interface EventLoaders {
   /** JSON text of the platform's own record. */
   readonly raw: DataLoader<number, string | null>;
   /** @param upTo only what was logged until this number; null: everything */
-  events(page: PageArgs, filter: EventFilter, upTo: number | null): Promise<Listing<LoggedEvent>>;
-  eventsOfDevice(
-    deviceId: string,
-    page: PageArgs,
-    filter: EventFilter,
-    upTo: number | null,
-  ): Promise<Listing<LoggedEvent>>;
+  events(page: PageArgs, filter: EventFilter, upTo: number | null): Promise<CountedEvents>;
+  eventsOfDevice(deviceId: string, page: PageArgs, filter: EventFilter, upTo: number | null): Promise<CountedEvents>;
   deadLetters(integrationId: string, page: PageArgs, filter: DeadLetterSelection): Promise<Listing<DeadLetterRow>>;
 }
 
@@ -84,12 +79,20 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
     return { seq, occurredAt };
   }
 
-  function toPage(rows: readonly LoggedEvent[], { first, after }: PageArgs): Page<LoggedEvent> {
+  /** @param lookedUpTo where looking stopped before the page was full */
+  function toPage(
+    rows: readonly LoggedEvent[],
+    { first, after }: PageArgs,
+    lookedUpTo: EventPosition | null = null,
+  ): Page<LoggedEvent> {
+    // With one more row than asked for, the page ends at a row and not where looking stopped.
+    const end = rows.length > first ? null : lookedUpTo;
     return {
       rows: rows.slice(0, first),
-      hasNextPage: rows.length > first,
+      hasNextPage: rows.length > first || end !== null,
       hasPreviousPage: after !== null,
       cursorOf: (event) => cursors.of(event),
+      ...(end === null ? {} : { endCursor: cursors.encode(end.seq, end.occurredAt) }),
     };
   }
 
@@ -142,13 +145,13 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
 
     async events(page, filter, upTo) {
       const own = selection(filter, upTo);
-      const rows = await pageEvents(db, own, positionOf(page), page.first + 1);
-      return { page: toPage(rows, page), total: () => countEvents(db, own) };
+      const { rows, lookedUpTo } = await readHistory(db, own, positionOf(page), page.first + 1);
+      return { page: toPage(rows, page, lookedUpTo), total: () => countHistory(db, own) };
     },
 
     async eventsOfDevice(deviceId, page, filter, upTo) {
       const own = selection({ ...filter, deviceIds: within(filter.deviceIds, deviceId) }, upTo);
-      return { page: await ofDevices.load(deviceId, { page, filter, upTo }), total: () => countEvents(db, own) };
+      return { page: await ofDevices.load(deviceId, { page, filter, upTo }), total: () => countHistory(db, own) };
     },
 
     async deadLetters(integrationId, page, filter) {

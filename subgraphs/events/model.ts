@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { LoggedEvent } from '../../storage/event-log.ts';
 import type { DeadLetterRow } from '../../storage/inbox-dead-letters.ts';
 import type { AsOf } from '../as-of.ts';
-import type { Entry, Listing } from '../listing.ts';
+import type { Entry, Listing, Paged } from '../listing.ts';
 
 // What resolvers are handed where it is not a row (see mappers.json), and what the JSON texts of a row hold.
 
@@ -11,7 +11,12 @@ export interface Reference {
   readonly id: string;
 }
 
-export type EventListing = AsOf<Listing<LoggedEvent>>;
+/** Events, and how many there are; null where it would take too long to count them. */
+export interface CountedEvents extends Paged<LoggedEvent> {
+  readonly total: () => Promise<number | null>;
+}
+
+export type EventListing = AsOf<CountedEvents>;
 export type EventEntry = Entry<LoggedEvent>;
 export type DeadLetterListing = Listing<DeadLetterRow>;
 export type DeadLetterEntry = Entry<DeadLetterRow>;

@@ -20,7 +20,7 @@ import { parseEventFilter } from '../../storage/event-log-filter.ts';
 import { eventId } from '../../storage/ids.ts';
 import { deadLetterId } from '../../storage/inbox-dead-letters.ts';
 import { withAsOf } from '../as-of.ts';
-import { connectionResolvers, edgeResolvers } from '../listing.ts';
+import { connectionResolvers, edgeResolvers, pageResolvers } from '../listing.ts';
 import { requireScope } from '../require-scope.ts';
 import { toWord } from '../row-words.ts';
 import type { Context } from './context.ts';
@@ -168,7 +168,8 @@ export const resolvers: Resolvers = {
     deprecatedAt: ({ deprecatedAt }) => (deprecatedAt === null ? null : Date.parse(deprecatedAt)),
   },
   EventConnection: {
-    ...connectionResolvers<LoggedEvent>(),
+    ...pageResolvers<LoggedEvent>(),
+    totalCount: (list) => list.total(),
     asOfCursor: ({ asOf }, _, { cursors }) => cursors.encode(asOf ?? 0, null),
   },
   EventEdge: edgeResolvers<LoggedEvent>(),

@@ -375,7 +375,7 @@ export type Vendor =
 
 export type Query = {
   __typename?: 'Query';
-  /** Events in your scope, newest first. */
+  /** Events in your scope, newest first. A page looks at no more than some 5,000 events: where hardly any match it can have fewer than asked for, or none, while `hasNextPage` says that there may be more; go on from `endCursor`. */
   events: EventConnection;
   /** Where the event stream stands now. Ask for it before you read what has no `asOfCursor`, then subscribe after it. */
   streamCursor: Scalars['String']['output'];
@@ -1170,8 +1170,8 @@ export type EventConnection = {
   nodes: Array<Event>;
   /** Where this page stands in its list. */
   pageInfo: PageInfo;
-  /** Exact count of the filter. */
-  totalCount: Scalars['Int']['output'];
+  /** Exact count of the filter; null when more than 10,000 events (of the devices, sites or orgs and in the span of time that it names) would have to be looked at. */
+  totalCount: Maybe<Scalars['Int']['output']>;
 };
 
 /** An event and where it stands in its list. */
@@ -2107,7 +2107,7 @@ export type EventConnectionResolvers<ContextType = Context, ParentType extends R
   edges?: Resolver<Array<ResolversTypes['EventEdge']>, ParentType, ContextType>;
   nodes?: Resolver<Array<ResolversTypes['Event']>, ParentType, ContextType>;
   pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
-  totalCount?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  totalCount?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
 };
 
 export type EventEdgeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventEdge'] = ResolversParentTypes['EventEdge']> = {
