@@ -95,11 +95,7 @@ async function countUnreadable({ read }: Pick<ReadOnlyStore, 'read'>, vault: Vau
  * @param vault of the key at hand; null looks at no secret
  * @throws StorageError
  */
-export async function verifyStore(
-  store: ReadOnlyStore,
-  vault: Vault | null,
-  onSegment?: (segment: Segment) => void,
-): Promise<Verdict> {
+export async function verifyStore(store: ReadOnlyStore, vault: Vault | null): Promise<Verdict> {
   const damage = await quickCheck(store);
   const facts = await readFacts(store);
   const chain = await verifyChain(store);
