@@ -35,6 +35,11 @@ const WEIGHTS: ReadonlyMap<string, number> = new Map([
   ['Mutation.updateIntegration', 100],
   ['Mutation.syncIntegration', 100],
   ['Mutation.replayDeadLetters', 100],
+  ['Mutation.simulateEvents', 100],
+  // More than a hundred types, whose schemas are three quarters of a megabyte together.
+  ['Query.eventTypes', 20],
+  ['EventType.jsonSchema', 150],
+  ['EventType.sample', 10],
 ]);
 
 /** Exact counts are a question of their own to the store. */

@@ -25,6 +25,17 @@ describe('saved operations', () => {
   });
 });
 
+describe('the catalogue of events', () => {
+  const limits = createOperationLimits({ schema: () => schema, maxCost: DEFAULT_LIMITS.operationCost });
+
+  it('can be read as a whole, and not many times over in one operation', () => {
+    const whole = '{ eventTypes { name jsonSchema sample mappings { vendor vendorCode } } }';
+    expect(limits.admit(whole, null, {}).cost).toBeLessThan(2_000);
+    const aliases = Array.from({ length: 30 }, (_, index) => `a${index}: jsonSchema`).join(' ');
+    expect(() => limits.admit(`{ eventTypes { ${aliases} } }`, null, {})).toThrow(/cost/i);
+  });
+});
+
 describe('playground', () => {
   let product: TestGateway;
   let sandbox: TestGateway;
