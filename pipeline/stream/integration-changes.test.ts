@@ -61,7 +61,8 @@ it.each(['sqlite', 'postgres'] as const)('tells of changes that another process 
   await there.write((tx) =>
     tx.updateTable('integrations').set({ last_event_at: NOON }).where('id', '=', 'int_b').execute(),
   );
-  while (told === 0) await pass();
+  for (let passed = 0; passed < 5 && told === 0; passed += 1) await pass();
+  expect(told).toBe(1);
   expect(await first).toEqual({ done: false, value: integration.id });
   expect(await second).toEqual({ done: false, value: integration.id });
 
