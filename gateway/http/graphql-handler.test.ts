@@ -158,6 +158,7 @@ describe('GraphQL over HTTP', () => {
           connections: 100,
           connectionsPerAddress: 100,
           connectionsPerPrincipal: 100,
+          startCheckBytes: 0,
         },
       },
     });
