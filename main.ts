@@ -78,6 +78,9 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** A delivery to ourselves is on disk within milliseconds. */
+const SELF_TEST_MS = 5_000;
+
 /**
  * Wires every part together and starts it. What was started is stopped again when a later part fails.
  *
@@ -101,6 +104,8 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   if (isSandbox) await markSandboxOrgs(db);
   const leases = createLeases({ db, now });
 
+  // Where we listen; known once we do.
+  let ownUrl = '';
   // Where platforms reach us; with port 0 it is known once we listen.
   const publicUrl = new URL(
     config.publicUrl ?? `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${config.port}`,
@@ -171,6 +176,14 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
     clock,
     logger,
     webhookUrl: (integrationId: string) => new URL(`/webhooks/${integrationId}`, publicUrl).href,
+    selfTest: {
+      async post(path: string, headers: Readonly<Record<string, string>>, body: Uint8Array) {
+        const signal = AbortSignal.timeout(SELF_TEST_MS);
+        const answer = await fetch(`${ownUrl}${path}`, { method: 'POST', headers, body: Buffer.from(body), signal });
+        return { status: answer.status, text: await answer.text() };
+      },
+      process: (integrationId: string) => processor.process(integrationId),
+    },
     replay: (integrationId: string, stages: readonly DeadLetterStage[]) =>
       deadLetters.replay(integrationId, { stages }),
   };
@@ -265,6 +278,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   });
   parts.defer(() => gateway.close());
   const { url, port } = await gateway.listen();
+  ownUrl = url;
   if (config.publicUrl === null) publicUrl.port = String(port);
   await tail.start();
   await rhythms.start();

@@ -183,6 +183,7 @@ eachEngine('isolation', (openDb) => {
       bindSite: refused,
       unbindSite: refused,
       rotateWebhookSecret: refused,
+      sendTestWebhook: refused,
       vendorSites: refused,
     };
     const now = () => FIXTURE_AT;

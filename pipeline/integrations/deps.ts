@@ -16,6 +16,17 @@ export interface IntegrationServiceDeps {
   readonly logger: Logger;
   /** Where a platform reaches us. */
   readonly webhookUrl: (integrationId: string) => string;
+  /** How a test delivery goes through our own front door and into the log; absent: there is none. */
+  readonly selfTest?: {
+    /** @param path from the root of our own address @returns the answer; rejects when nobody answers */
+    readonly post: (
+      path: string,
+      headers: Readonly<Record<string, string>>,
+      body: Uint8Array,
+    ) => Promise<{ readonly status: number; readonly text: string }>;
+    /** Processes what waits for the integration. */
+    readonly process: (integrationId: string) => Promise<void>;
+  };
   /** Processes dead letters of these stages again; what still cannot be used stays. */
   readonly replay: (integrationId: string, stages: readonly DeadLetterStage[]) => Promise<unknown>;
 }

@@ -106,3 +106,22 @@ export interface VendorSiteItem {
   readonly deviceCount: number | null;
   readonly boundTo: SiteRow | null;
 }
+
+export interface SendTestWebhookInput {
+  readonly integrationId: string;
+  /** A name of the catalogue; default `system.test`. */
+  readonly type?: string | null | undefined;
+}
+
+export interface SendTestWebhookPayload {
+  /** Our front door answered. */
+  readonly delivered: boolean;
+  /** It took the delivery. */
+  readonly accepted: boolean;
+  /** In the log; null while it is not there. */
+  readonly eventId: string | null;
+  /** From sending to the answer. */
+  readonly latencyMs: number | null;
+  readonly diagnosis: string[];
+  readonly userErrors: UserError[];
+}

@@ -11,12 +11,15 @@ import type {
   IntegrationPayload,
   RotateWebhookSecretInput,
   RotateWebhookSecretPayload,
+  SendTestWebhookInput,
+  SendTestWebhookPayload,
   TestIntegrationPayload,
   UnbindSiteInput,
   UpdateIntegrationInput,
   VendorSiteItem,
 } from './payloads.ts';
 import { rotateWebhookSecret } from './rotate.ts';
+import { sendTestWebhook } from './send-test.ts';
 import { updateIntegration } from './update.ts';
 import { vendorSites } from './vendor-sites.ts';
 
@@ -35,6 +38,8 @@ export interface IntegrationService {
   bindSite(principal: Principal, input: BindSiteInput): Promise<BindSitePayload>;
   unbindSite(principal: Principal, input: UnbindSiteInput): Promise<DeletePayload>;
   rotateWebhookSecret(principal: Principal, input: RotateWebhookSecretInput): Promise<RotateWebhookSecretPayload>;
+  /** Sends a signed delivery through our own front door and follows it into the log. */
+  sendTestWebhook(principal: Principal, input: SendTestWebhookInput): Promise<SendTestWebhookPayload>;
   /**
    * The platform's sites, asked now. A principal that is limited to sites gets those that are bound to its sites.
    *
@@ -62,6 +67,7 @@ export function createIntegrationService(deps: IntegrationServiceDeps): Integrat
     bindSite: (principal, input) => bindSite(deps, principal, input),
     unbindSite: (principal, input) => unbindSite(deps, principal, input),
     rotateWebhookSecret: (principal, input) => rotateWebhookSecret(deps, principal, input),
+    sendTestWebhook: (principal, input) => sendTestWebhook(deps, principal, input),
     vendorSites: (principal, integrationId) => vendorSites(deps, principal, integrationId),
   };
 }

@@ -5,6 +5,7 @@ import type { DecodeContext, EventDraft, InventoryDelivery } from '../../adapter
 import { EVIDENCE_SOURCES, SIGNATURE_PROFILES } from '../../schema/words.ts';
 import type { InboxRow, IntegrationRow, SiteBindingRow } from '../../storage/rows.ts';
 import { decodeSimulated } from '../simulation/simulated-delivery.ts';
+import { decodeTestDelivery } from './test-delivery.ts';
 
 /** One delivery as its vendor's decoder understood it, or why it did not. */
 export type Decoded =
@@ -73,6 +74,8 @@ export function decodeDelivery(
     const message = { body: row.body, headers, source, receivedAt: new Date(row.received_at) };
     // Made up here, and so in our own format: no vendor would understand it.
     if (source === 'SANDBOX') return { kind: 'EVENTS', drafts: decodeSimulated(message), sentAt: null };
+    const test = decodeTestDelivery(row.body);
+    if (test !== null) return { kind: 'EVENTS', drafts: [test], sentAt: sentAtOf(headers) };
     const inventory = vendor.decodeInventory?.(message, context) ?? null;
     if (inventory !== null) {
       return inventory.devices.length <= MAX_DEVICES

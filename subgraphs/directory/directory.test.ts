@@ -30,6 +30,7 @@ const noIntegrations: IntegrationService = {
   bindSite: unreachable,
   unbindSite: unreachable,
   rotateWebhookSecret: unreachable,
+  sendTestWebhook: unreachable,
   vendorSites: unreachable,
 };
 

@@ -60,6 +60,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
     deleteMaintenanceWindow: (_, { input }, { maintenance, principal }) => maintenance.delete(principal, input.id),
     setStatusPolicy: (_, { input }, { policies, principal }) => policies.set(principal, input),
     deleteStatusPolicy: (_, { input }, { policies, principal }) => policies.delete(principal, input.id),
+    sendTestWebhook: (_, { input }, { integrations, principal }) => integrations.sendTestWebhook(principal, input),
     rotateWebhookSecret: (_, { input }, { integrations, principal }) =>
       integrations.rotateWebhookSecret(principal, input),
   },

@@ -16,6 +16,7 @@ const integrations = {
   bindSite: refused,
   unbindSite: refused,
   rotateWebhookSecret: refused,
+  sendTestWebhook: refused,
   vendorSites: refused,
 };
 

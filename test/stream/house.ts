@@ -101,6 +101,7 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
       bindSite: notHere,
       unbindSite: notHere,
       rotateWebhookSecret: notHere,
+      sendTestWebhook: notHere,
       vendorSites: notHere,
     };
     const publicUrl = new URL('http://house.example');

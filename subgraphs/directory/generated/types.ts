@@ -442,6 +442,8 @@ export type Mutation = {
   deleteStatusPolicy: DeletePayload;
   /** Makes a new webhook secret; the previous one stays valid for the overlap. */
   rotateWebhookSecret: RotateWebhookSecretPayload;
+  /** Sends a signed test delivery through the integration's webhook, as its platform would, and follows it into the log: one event of no device, of severity INFO. Needs `integrations:write`. */
+  sendTestWebhook: SendTestWebhookPayload;
 };
 
 
@@ -502,6 +504,11 @@ export type MutationDeleteStatusPolicyArgs = {
 
 export type MutationRotateWebhookSecretArgs = {
   input: RotateWebhookSecretInput;
+};
+
+
+export type MutationSendTestWebhookArgs = {
+  input: SendTestWebhookInput;
 };
 
 /** Who is asking. */
@@ -1158,6 +1165,14 @@ export type DeleteStatusPolicyInput = {
   id: Scalars['ID']['input'];
 };
 
+/** Which webhook to test. */
+export type SendTestWebhookInput = {
+  /** Whose webhook. */
+  integrationId: Scalars['ID']['input'];
+  /** Of which type of the catalogue the event is. */
+  type?: InputMaybe<Scalars['String']['input']>;
+};
+
 /** Which secret to replace. */
 export type RotateWebhookSecretInput = {
   /** Whose secret. */
@@ -1266,6 +1281,23 @@ export type StatusPolicyPayload = {
   __typename?: 'StatusPolicyPayload';
   /** The policy; null when there are user errors. */
   statusPolicy: Maybe<StatusPolicy>;
+  /** Why it was not done; empty when it was. */
+  userErrors: Array<UserError>;
+};
+
+/** How the test went. */
+export type SendTestWebhookPayload = {
+  __typename?: 'SendTestWebhookPayload';
+  /** Our front door answered. */
+  delivered: Scalars['Boolean']['output'];
+  /** The signature was good and the delivery is on disk. */
+  accepted: Scalars['Boolean']['output'];
+  /** The event that it became; null while it waits, and when it was not accepted. */
+  eventId: Maybe<Scalars['ID']['output']>;
+  /** From sending to the answer, in milliseconds; null when nobody answered. */
+  latencyMs: Maybe<Scalars['Int']['output']>;
+  /** Why it was not accepted, or is not in the log yet; empty when all is well. */
+  diagnosis: Array<Scalars['String']['output']>;
   /** Why it was not done; empty when it was. */
   userErrors: Array<UserError>;
 };
@@ -1538,6 +1570,7 @@ export type ResolversTypes = {
   DeleteMaintenanceWindowInput: DeleteMaintenanceWindowInput;
   StatusPolicyInput: StatusPolicyInput;
   DeleteStatusPolicyInput: DeleteStatusPolicyInput;
+  SendTestWebhookInput: SendTestWebhookInput;
   RotateWebhookSecretInput: RotateWebhookSecretInput;
   OrgPayload: ResolverTypeWrapper<Omit<OrgPayload, 'org' | 'userErrors'> & { org?: Maybe<ResolversTypes['Org']>, userErrors: Array<ResolversTypes['UserError']> }>;
   SitePayload: ResolverTypeWrapper<Omit<SitePayload, 'site' | 'userErrors'> & { site?: Maybe<ResolversTypes['Site']>, userErrors: Array<ResolversTypes['UserError']> }>;
@@ -1549,6 +1582,7 @@ export type ResolversTypes = {
   BindSitePayload: ResolverTypeWrapper<Omit<BindSitePayload, 'binding' | 'userErrors'> & { binding?: Maybe<ResolversTypes['SiteBinding']>, userErrors: Array<ResolversTypes['UserError']> }>;
   MaintenanceWindowPayload: ResolverTypeWrapper<Omit<MaintenanceWindowPayload, 'maintenanceWindow' | 'userErrors'> & { maintenanceWindow?: Maybe<ResolversTypes['MaintenanceWindow']>, userErrors: Array<ResolversTypes['UserError']> }>;
   StatusPolicyPayload: ResolverTypeWrapper<Omit<StatusPolicyPayload, 'statusPolicy' | 'userErrors'> & { statusPolicy?: Maybe<ResolversTypes['StatusPolicy']>, userErrors: Array<ResolversTypes['UserError']> }>;
+  SendTestWebhookPayload: ResolverTypeWrapper<Omit<SendTestWebhookPayload, 'userErrors'> & { userErrors: Array<ResolversTypes['UserError']> }>;
   RotateWebhookSecretPayload: ResolverTypeWrapper<Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversTypes['InboundWebhook']>, userErrors: Array<ResolversTypes['UserError']> }>;
   VendorCloudPlatform: ResolverTypeWrapper<VendorCloudPlatform>;
   MilestonePlatform: ResolverTypeWrapper<MilestonePlatform>;
@@ -1623,6 +1657,7 @@ export type ResolversParentTypes = {
   DeleteMaintenanceWindowInput: DeleteMaintenanceWindowInput;
   StatusPolicyInput: StatusPolicyInput;
   DeleteStatusPolicyInput: DeleteStatusPolicyInput;
+  SendTestWebhookInput: SendTestWebhookInput;
   RotateWebhookSecretInput: RotateWebhookSecretInput;
   OrgPayload: Omit<OrgPayload, 'org' | 'userErrors'> & { org?: Maybe<ResolversParentTypes['Org']>, userErrors: Array<ResolversParentTypes['UserError']> };
   SitePayload: Omit<SitePayload, 'site' | 'userErrors'> & { site?: Maybe<ResolversParentTypes['Site']>, userErrors: Array<ResolversParentTypes['UserError']> };
@@ -1633,6 +1668,7 @@ export type ResolversParentTypes = {
   BindSitePayload: Omit<BindSitePayload, 'binding' | 'userErrors'> & { binding?: Maybe<ResolversParentTypes['SiteBinding']>, userErrors: Array<ResolversParentTypes['UserError']> };
   MaintenanceWindowPayload: Omit<MaintenanceWindowPayload, 'maintenanceWindow' | 'userErrors'> & { maintenanceWindow?: Maybe<ResolversParentTypes['MaintenanceWindow']>, userErrors: Array<ResolversParentTypes['UserError']> };
   StatusPolicyPayload: Omit<StatusPolicyPayload, 'statusPolicy' | 'userErrors'> & { statusPolicy?: Maybe<ResolversParentTypes['StatusPolicy']>, userErrors: Array<ResolversParentTypes['UserError']> };
+  SendTestWebhookPayload: Omit<SendTestWebhookPayload, 'userErrors'> & { userErrors: Array<ResolversParentTypes['UserError']> };
   RotateWebhookSecretPayload: Omit<RotateWebhookSecretPayload, 'webhook' | 'userErrors'> & { webhook?: Maybe<ResolversParentTypes['InboundWebhook']>, userErrors: Array<ResolversParentTypes['UserError']> };
   VendorCloudPlatform: VendorCloudPlatform;
   MilestonePlatform: MilestonePlatform;
@@ -1705,6 +1741,7 @@ export type MutationResolvers<ContextType = Context, ParentType extends Resolver
   setStatusPolicy?: Resolver<ResolversTypes['StatusPolicyPayload'], ParentType, ContextType, RequireFields<MutationSetStatusPolicyArgs, 'input'>>;
   deleteStatusPolicy?: Resolver<ResolversTypes['DeletePayload'], ParentType, ContextType, RequireFields<MutationDeleteStatusPolicyArgs, 'input'>>;
   rotateWebhookSecret?: Resolver<ResolversTypes['RotateWebhookSecretPayload'], ParentType, ContextType, RequireFields<MutationRotateWebhookSecretArgs, 'input'>>;
+  sendTestWebhook?: Resolver<ResolversTypes['SendTestWebhookPayload'], ParentType, ContextType, RequireFields<MutationSendTestWebhookArgs, 'input'>>;
 };
 
 export type ViewerResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Viewer'] = ResolversParentTypes['Viewer']> = {
@@ -1975,6 +2012,15 @@ export type StatusPolicyPayloadResolvers<ContextType = Context, ParentType exten
   userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
 };
 
+export type SendTestWebhookPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['SendTestWebhookPayload'] = ResolversParentTypes['SendTestWebhookPayload']> = {
+  delivered?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  accepted?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  eventId?: Resolver<Maybe<ResolversTypes['ID']>, ParentType, ContextType>;
+  latencyMs?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  diagnosis?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
+  userErrors?: Resolver<Array<ResolversTypes['UserError']>, ParentType, ContextType>;
+};
+
 export type RotateWebhookSecretPayloadResolvers<ContextType = Context, ParentType extends ResolversParentTypes['RotateWebhookSecretPayload'] = ResolversParentTypes['RotateWebhookSecretPayload']> = {
   webhook?: Resolver<Maybe<ResolversTypes['InboundWebhook']>, ParentType, ContextType>;
   newSecretOnce?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -2063,6 +2109,7 @@ export type Resolvers<ContextType = Context> = {
   BindSitePayload?: BindSitePayloadResolvers<ContextType>;
   MaintenanceWindowPayload?: MaintenanceWindowPayloadResolvers<ContextType>;
   StatusPolicyPayload?: StatusPolicyPayloadResolvers<ContextType>;
+  SendTestWebhookPayload?: SendTestWebhookPayloadResolvers<ContextType>;
   RotateWebhookSecretPayload?: RotateWebhookSecretPayloadResolvers<ContextType>;
   VendorCloudPlatform?: VendorCloudPlatformResolvers<ContextType>;
   MilestonePlatform?: MilestonePlatformResolvers<ContextType>;
