@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { median } from './measure.ts';
 import { answerCalls } from './child.ts';
+import { type OpenLoad, type OpenResult, runOpenLoad } from './open-load.ts';
 
 // A load generator that costs little itself: prepared bytes out, answers counted, each connection one request at a time.
 
@@ -33,6 +34,8 @@ function httpRequest(path: string, headers: Readonly<Record<string, string>>, bo
   return Buffer.from(`POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 }
 
+/** How close to each other what is sent happened. */
+const EVENTS_PER_MS = 10;
 const STATUS_AT = 'HTTP/1.1 '.length;
 const HEAD_END = Buffer.from('\r\n\r\n');
 const DATA_FIRST = Buffer.from('{"data"');
@@ -136,26 +139,30 @@ const calls = {
   /**
    * Deliveries in the vendor contract's words, each its own event, signed in advance as profile CONTRACT_V1 says.
    *
-   * @param bytes length of each body
+   * @param bytes length of each event
+   * @param batch events of one delivery, default 1
    */
   prepareDeliveries(options: {
     readonly path: string;
     readonly secret: string;
     readonly count: number;
     readonly bytes: number;
+    readonly batch?: number;
     readonly accountId: string;
     readonly devices: readonly { readonly nativeId: string; readonly siteId: string }[];
   }): void {
     const now = Date.now();
     round += 1;
     const timestamp = String(Math.floor(now / 1_000));
-    requests = Array.from({ length: options.count }, (_, number) => {
+    const { batch = 1 } = options;
+    const eventOf = (number: number) => {
       const device = options.devices[number % options.devices.length];
       const event = {
         event_id: randomUUID(),
         event_type: 'health',
         device_id: device?.nativeId,
-        timestamp: new Date(now).toISOString(),
+        // Each has its own instant, as when they happen one after the other: keys that begin with it lie side by side.
+        timestamp: new Date(now - (options.count * batch - number) / EVENTS_PER_MS).toISOString(),
         account_id: options.accountId,
         site_id: device?.siteId,
         data: {
@@ -164,7 +171,11 @@ const calls = {
         },
       };
       event.data.note = 'x'.repeat(Math.max(0, options.bytes - JSON.stringify(event).length));
-      const body = JSON.stringify(event);
+      return event;
+    };
+    requests = Array.from({ length: options.count }, (_, number) => {
+      const events = Array.from({ length: batch }, (__, at) => eventOf(number * batch + at));
+      const body = JSON.stringify(batch === 1 ? events[0] : { events });
       const mac = createHmac('sha256', options.secret).update(body).digest('hex');
       const headers = { 'x-webhook-signature': `sha256=${mac}`, 'x-webhook-timestamp': timestamp };
       return httpRequest(options.path, headers, body);
@@ -173,6 +184,12 @@ const calls = {
   },
 
   run,
+
+  /** What was prepared, at a steady rate. */
+  runOpen: (load: OpenLoad): Promise<OpenResult> => {
+    nextRequest = 0;
+    return runOpenLoad(load, () => requests[nextRequest++ % requests.length] ?? Buffer.alloc(0));
+  },
 };
 
 export type HttpLoadCalls = typeof calls;

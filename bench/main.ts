@@ -1,3 +1,4 @@
+import { benchBursts } from './bursts.ts';
 import { benchFanout } from './fanout.ts';
 import { benchHistory } from './history.ts';
 import { benchIngest } from './ingest.ts';
@@ -16,6 +17,7 @@ const OUTAGE_SECONDS = 600;
 const PARTS = new Map<string, () => Promise<PartResult>>([
   ['query', benchQuery],
   ['ingest', benchIngest],
+  ['bursts', benchBursts],
   ['history', benchHistory],
   ['fanout', benchFanout],
   ['sync', benchSync],
