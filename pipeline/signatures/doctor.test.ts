@@ -287,7 +287,7 @@ describe('signature doctor', () => {
   it('does not look into bodies beyond its bound', () => {
     const body = Buffer.alloc(MAX_EXAMINED_BYTES + 1, 'x');
     expect(diagnoseSignature(patient('TIMESTAMPED_HMAC', timestamped(), { body }))).toEqual([
-      'The body is longer than the 64 KiB up to which mistakes are looked for.',
+      'The body is longer than the 16 KiB up to which mistakes are looked for.',
     ]);
   });
 
