@@ -7,21 +7,27 @@ const LOOK_ROWS = 5_000;
 /** Windows that are forgotten at once. */
 const TRIM_ROWS = 500;
 
+/** A device came into planned work, or out of it: `window` is null. */
+export interface MaintenanceMove {
+  readonly id: string;
+  readonly window: string | null;
+}
+
 /**
  * Puts devices into the planned work that they are in now, and out of what is over, in the caller's transaction, which
  * bumps the org's revision when it is told that something moved. A removed device is in none.
  *
  * @param ids at most some hundred
  * @param now milliseconds since the epoch
- * @returns how many devices moved
+ * @returns the devices that moved, and where to
  */
 export async function settleMaintenance(
   db: Pick<Database, 'engine'>,
   tx: Tx,
   ids: readonly string[],
   now: number,
-): Promise<number> {
-  if (ids.length === 0) return 0;
+): Promise<readonly MaintenanceMove[]> {
+  if (ids.length === 0) return [];
   if (db.engine === 'postgres') await lockIntegrationsOf(tx, ids);
   const query = tx
     .selectFrom('devices')
@@ -48,7 +54,7 @@ export async function settleMaintenance(
       )
       .execute();
   }
-  return moves.length;
+  return moves;
 }
 
 /** Who locks devices locks their integration first, as every writer of devices does; several in order of their ids. */

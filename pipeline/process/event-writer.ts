@@ -1,18 +1,22 @@
 import { sql } from 'kysely';
 import type { EventDraft } from '../../adapter-kit/model.ts';
-import type { EvidenceSource } from '../../schema/words.ts';
+import { type EvidenceSource, SEVERITIES } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
+import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { countDuplicates, findRemembered } from '../../storage/event-dedupe.ts';
 import { addToCounters } from '../../storage/integration-counters.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
+import { parseEvidence } from '../status/evidence.ts';
 import type { Claim, StateChange } from '../status/machine.ts';
 import { readPolicies } from '../status/policies.ts';
+import { untoldOf } from '../status/still-down.ts';
 import type { Taken } from '../status/track.ts';
 import type { StatusTransition } from '../status/transitions.ts';
 import { DeviceStates, type SilenceLimits } from './device-states.ts';
 import { type AppendDeps, appendEvents, type Entry, lockIntegration } from './event-append.ts';
 import { dedupeKeyOf, dedupeKeysToCheck, eventIdentity, eventKeyOf } from './event-key.ts';
 import { claimOf, flappingRow, instantsOf, type Instants, lastingRow, rowOf, type Unnumbered } from './event-rows.ts';
+import { stillDownRow } from './still-down-row.ts';
 import { type KnownDevice, readDevices, readResolutionView, resolveDraft } from './resolve.ts';
 
 export { lockIntegration } from './event-append.ts';
@@ -77,7 +81,17 @@ export interface EventWriter {
    * @param now milliseconds since the epoch
    */
   settleDevices(tx: Tx, integration: IntegrationRow, deviceIds: readonly string[], now: number): Promise<void>;
+  /**
+   * Tells of devices of an integration that are not up, whose failure was hidden, and which nothing hides any more. The
+   * caller holds the integration's row. Others, and those that were told of, are passed over.
+   *
+   * @param now milliseconds since the epoch
+   * @returns of how many was told
+   */
+  tellStillDown(tx: Tx, integration: IntegrationRow, deviceIds: readonly string[], now: number): Promise<number>;
 }
+
+const INFO = SEVERITIES.indexOf('INFO');
 
 /** What we find by asking, by waiting or by being told by an operator is no word of the platform's own. */
 const OUR_OWN: ReadonlySet<EvidenceSource> = new Set(['POLL', 'SILENCE', 'OPERATOR']);
@@ -179,8 +193,19 @@ export function createEventWriter(deps: EventWriterDeps): EventWriter {
       const batch = createBatch(integration, states);
       const devices = await readDevices(tx, deviceIds);
       for (const device of devices.values()) batch.settle(device, now);
-      await states.flush(tx, db.engine);
+      const moved = await states.flush(tx, db.engine);
       await appendEvents(deps, tx, integration, batch.entries, batch.transitions);
+      // Of devices without a site the log takes nothing, and lists show them all the same.
+      if (moved > 0 && batch.entries.length === 0) await bumpOrgRevision(tx, integration.org_id, now);
+    },
+    async tellStillDown(tx, integration, deviceIds, now) {
+      const devices = await readDevices(tx, deviceIds);
+      const entries = (await untoldOf(tx, [...devices.values()])).map((device): Entry => {
+        const origin = parseEvidence(device.evidence).find(({ state }) => state === device.state)?.source ?? 'POLL';
+        return { row: stillDownRow({ integration, device, origin, receivedAt: now }), dedupeKey: null, repeats: 0 };
+      });
+      await appendEvents(deps, tx, integration, entries, []);
+      return entries.length;
     },
   };
 }
@@ -220,8 +245,9 @@ async function sortOut(db: Database, tx: Tx, integration: IntegrationRow, items:
     const first = byName.get(name);
     if (known === undefined && first === undefined) {
       const instants = instantsOf(item, integration.tolerance_seconds * 1_000);
-      const claim = device === null ? null : claimOf(item, instants);
-      const entry = { item, siteId, device, identity, instants, claim, repeats: 0 };
+      const heard = heardAgain(item, device);
+      const claim = device === null ? null : claimOf(heard, instants);
+      const entry = { item: heard, siteId, device, identity, instants, claim, repeats: 0 };
       fresh.set(item, entry);
       byName.set(name, entry);
     } else if (item.countsAsDuplicate) {
@@ -231,6 +257,15 @@ async function sortOut(db: Database, tx: Tx, integration: IntegrationRow, items:
     }
   }
   return { fresh, repeated, duplicates, unresolved };
+}
+
+/** Whatever a device says that was silent, it is silent no more: a life sign without a claim is one, then. */
+function heardAgain(item: EventItem, device: KnownDevice | null): EventItem {
+  const { draft } = item;
+  if (draft.claim !== null || !draft.isLifeSign) return item;
+  if (device?.state !== 'UNKNOWN' || device.state_reason !== 'SILENCE') return item;
+  const claim = { state: 'ONLINE', reason: null, vendorState: null, observedAt: null } as const;
+  return { ...item, draft: { ...draft, claim } };
 }
 
 /** Collects what is logged of a batch, in order, with the changes of state in it. */
@@ -280,6 +315,7 @@ function createBatch(integration: IntegrationRow, states: DeviceStates) {
         row.changed = isChange ? 1 : 0;
         row.previous_state = own?.before ?? due.at(-1)?.after ?? taken.before.state;
         if (own !== null) transitions.push({ deviceId: device.id, ...own, row });
+        else if (isWaiting(taken, claim)) row.severity = Math.min(row.severity, INFO);
         lastRows.set(device.id, row);
       }
       if (device !== null && draft.isLifeSign) states.seen(device, instants.at);
@@ -303,6 +339,15 @@ function createBatch(integration: IntegrationRow, states: DeviceStates) {
       }
     },
   };
+}
+
+/**
+ * An outage that has yet to last, or the end of one that has not: nobody is told of either. They are in the log for who
+ * asks for everything.
+ */
+function isWaiting({ before, after }: Taken, claim: Claim): boolean {
+  if (after.pending !== null) return claim.state === after.pending.state;
+  return before.pending !== null && before.state === after.state && claim.state === after.state;
 }
 
 /** The integration was heard: not by asking, not by waiting. */

@@ -18,7 +18,7 @@ export interface Told {
 }
 
 /** The events of incidents go through the writer that everything goes through. It is made after what it calls. */
-export type WriterSource = () => Pick<EventWriter, 'writeEvents'>;
+export type WriterSource = () => Pick<EventWriter, 'writeEvents' | 'tellStillDown'>;
 
 const OPENED: Readonly<Record<IncidentCause, Severity>> = {
   DEVICE_DOWN: 'WARNING',

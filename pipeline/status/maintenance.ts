@@ -22,7 +22,10 @@ import type { MaintenanceWindowRow } from '../../storage/rows.ts';
 import { equals } from '../../storage/sql-conditions.ts';
 import { notFound, seesOrg } from '../integrations/access.ts';
 import { userError } from '../integrations/user-errors.ts';
+import { ringForEvents } from '../process/event-writer.ts';
+import type { WriterSource } from './incidents.ts';
 import type { StatusJob } from './keeper.ts';
+import { tellStillDown } from './still-down.ts';
 
 const MAX_LENGTH_MS = 400 * 86_400_000;
 /** As long as the history of states, and what a window of availability can reach. */
@@ -79,7 +82,14 @@ export interface Maintenance {
 
 const OF_WHOLE_ORG = 'This token is limited to sites; this window is about the whole org.';
 
-export function createMaintenance({ db, now }: { readonly db: Database; readonly now: () => number }): Maintenance {
+export interface MaintenanceDeps {
+  readonly db: Database;
+  readonly now: () => number;
+  /** Tells of devices that are not back when their planned work is over; without it nobody does. */
+  readonly writer?: WriterSource;
+}
+
+export function createMaintenance({ db, now, writer }: MaintenanceDeps): Maintenance {
   const reader = createMaintenanceReader(db);
   let lookedAt: number | null = null;
   let lookedOverAt = Number.NEGATIVE_INFINITY;
@@ -88,11 +98,15 @@ export function createMaintenance({ db, now }: { readonly db: Database; readonly
     let moved = 0;
     for await (const ids of unsettledDevices(db, orgId, at)) {
       for (let from = 0; from < ids.length; from += WRITE_ROWS) {
-        moved += await db.write(async (tx) => {
-          const count = await settleMaintenance(db, tx, ids.slice(from, from + WRITE_ROWS), at);
-          if (count > 0) await bumpOrgRevision(tx, orgId, at);
-          return count;
+        const { count, told } = await db.write(async (tx) => {
+          const moves = await settleMaintenance(db, tx, ids.slice(from, from + WRITE_ROWS), at);
+          const out = moves.flatMap(({ id, window }) => (window === null ? [id] : []));
+          const integrations = writer === undefined ? [] : await tellStillDown(tx, writer, out, at);
+          if (moves.length > 0) await bumpOrgRevision(tx, orgId, at);
+          return { count: moves.length, told: integrations };
         });
+        moved += count;
+        for (const integration of told) ringForEvents(db, integration);
       }
     }
     if (moved > 0) db.doorbell.ring(`org:${orgId}`);

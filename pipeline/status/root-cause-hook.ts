@@ -21,6 +21,8 @@ export interface Settled extends Conclusions {
   readonly family: Family;
   readonly incidents: readonly IncidentRow[];
   readonly tellings: readonly Telling[];
+  /** Devices that nothing explains any more: those that are not back have to be told of. */
+  readonly released: readonly string[];
 }
 
 /**
@@ -82,7 +84,10 @@ export async function settleRootCauses(
     tellings.push({ incidentId: id, word: 'closed', where: whereOf(integration, row), at, mergedInto });
   }
   for (const [id, count] of added) await addAffected(tx, id, count, now);
-  return { ...conclusions, family, incidents, tellings };
+  const released = [...conclusions.changes].flatMap(([id, explanation]) =>
+    (explanation?.by ?? null) === null ? [id] : [],
+  );
+  return { ...conclusions, family, incidents, tellings, released };
 }
 
 function deviceDown(id: string, row: FamilyRow, affected: number, now: number): IncidentRow {
@@ -150,6 +155,10 @@ export function createRootCauseHook(writer: WriterSource): TransitionHook {
     }
     await hideRecoveries(tx, transitions, settled);
     await tellIncidents(tx, writer, settled.tellings, now);
+    // Their own events tell of those that changed themselves.
+    const changed = new Set(ids);
+    const others = settled.released.filter((id) => !changed.has(id));
+    if (others.length > 0) await writer().tellStillDown(tx, integration, others, now);
   };
 }
 
@@ -176,7 +185,7 @@ async function hideRecoveries(
       .select(['device_id', 'suppressed'])
       .where('device_id', 'in', chunk)
       .where('occurred_at', '>=', from - EXPLAINED_WITHIN_MS)
-      .where('changed', '=', 1)
+      .where((eb) => eb.or([eb('changed', '=', 1), eb('derived', '=', 1)]))
       .where('state', '<>', 'ONLINE')
       .orderBy('seq')
       .execute();

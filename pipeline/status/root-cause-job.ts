@@ -8,7 +8,7 @@ import { isPlatformDown } from './outages.ts';
 import { settlePlatform } from './platform-down.ts';
 import { graceOf } from './root-cause.ts';
 import { settleRootCauses } from './root-cause-hook.ts';
-import { POWER_TYPES, powerWordOf } from './root-cause-power.ts';
+import { POWER_RESTORED_TYPES, POWER_TYPES, powerWordOf } from './root-cause-power.ts';
 import { createSitePower } from './site-power.ts';
 
 /** Rows of the log read at once. */
@@ -79,6 +79,8 @@ export function createRootCauseJob({
       .select(['events.changed', 'devices.type as device_type'])
       .where('events.seq', '>', position)
       .where('events.seq', '<=', upTo)
+      // Who works on the supply of a panel switches it off; that it has power again is true all the same.
+      .where((eb) => eb.or([eb('events.in_maintenance', '=', 0), eb('events.type', 'in', POWER_RESTORED_TYPES)]))
       .where('events.site_id', 'is not', null)
       .where((eb) =>
         eb.or([
@@ -116,6 +118,7 @@ export function createRootCauseJob({
         );
         if (settled.changes.size === 0 && settled.tellings.length === 0) return null;
         await tellIncidents(tx, writer, settled.tellings, now);
+        await writer().tellStillDown(tx, row, settled.released, now);
         await bumpOrgRevision(tx, row.org_id, now);
         return row;
       });

@@ -122,8 +122,10 @@ const LOST_WORDS =
   /^(ac_?(loss|lost|fail(ed|ure)?)|mains_?(loss|lost|fail(ed|ure)?)|power_?(loss|lost|fail(ed|ure)?))$/;
 const RESTORED_WORDS = /^(ac|mains|power)_?(restore[ds]?|restoral|ok|normal|back)$/;
 
+/** Types of events that can say that mains power is back. */
+export const POWER_RESTORED_TYPES: readonly string[] = [...RESTORED, 'alarm.trouble_restored'];
 /** Types of events that can be about mains power: what is worth reading of the log. */
-export const POWER_TYPES: readonly string[] = [...LOST, ...RESTORED, 'alarm.trouble', 'alarm.trouble_restored'];
+export const POWER_TYPES: readonly string[] = [...LOST, 'alarm.trouble', ...POWER_RESTORED_TYPES];
 
 /** What an event says about mains power. */
 export function powerWordOf(event: {

@@ -45,6 +45,13 @@ export function createSilenceJob({ db, writer }: SilenceDeps): StatusJob {
       .where('removed_at', 'is', null)
       .orderBy('id')
       .execute();
+    // Of what is gone nothing is waited for, whether or not its platform can be heard.
+    await tx
+      .updateTable('devices')
+      .set({ silence_due_at: null })
+      .where('id', 'in', ids)
+      .where('removed_at', 'is not', null)
+      .execute();
     if (outageCauseOf(integration) !== null) {
       await waitAnew(tx, rows, now);
       return 0;

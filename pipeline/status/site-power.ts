@@ -70,7 +70,10 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
     return db.read.selectFrom('sites').select(['id', 'org_id', 'name']).where('id', '=', siteId).executeTakeFirst();
   }
 
-  /** What is known of the site's devices: of a platform that is away, nobody knows whether its devices still stand. */
+  /**
+   * What is known of the site's devices: of a platform that is away, nobody knows whether its devices still stand. What
+   * falls in planned work falls for that, and says nothing about power.
+   */
   async function membersOf(from: Pick<Tx, 'selectFrom'>, siteId: string): Promise<readonly SiteMember[]> {
     const rows = await from
       .selectFrom('devices')
@@ -82,6 +85,7 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
       .select('integrations.last_sync_state')
       .where('devices.site_id', '=', siteId)
       .where('devices.removed_at', 'is', null)
+      .where('devices.maintenance_id', 'is', null)
       .limit(MAX_SITE_DEVICES)
       .execute();
     const isUnseen = (row: (typeof rows)[number]): boolean => row.state !== 'OFFLINE' && isPlatformDown(row);
@@ -106,6 +110,7 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
       .select('id')
       .where('site_id', '=', siteId)
       .where('removed_at', 'is', null)
+      .where('maintenance_id', 'is', null)
       .where('state', 'in', ['OFFLINE', 'UNKNOWN'])
       .where('state_since', '>=', now - STORM_LOOK_BACK_MS)
       .limit(STORM_DEVICES)
