@@ -202,7 +202,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   });
   parts.defer(() => workers.close());
 
-  const maintenance = createMaintenance({ db, now });
+  const maintenance = createMaintenance({ db, now, writer: () => events });
   const statusJobs: readonly StatusJob[] = [
     createDwellJob({ db, writer: events }),
     maintenance.job,
