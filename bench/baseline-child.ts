@@ -1,6 +1,8 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { DatabaseSync } from 'node:sqlite';
+import { buildSchema } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { z } from 'zod';
 import { answerCalls } from './child.ts';
@@ -29,6 +31,27 @@ function listen(listener: RequestListener): Promise<number> {
       resolve(typeof address === 'object' && address !== null ? address.port : 0);
     });
   });
+}
+
+const topic = new Set<(item: object) => void>();
+
+async function* itemsOfTopic(): AsyncGenerator<object, void, void> {
+  const items: object[] = [];
+  let wake = (): void => undefined;
+  const push = (item: object): void => {
+    items.push(item);
+    wake();
+  };
+  topic.add(push);
+  try {
+    for (;;) {
+      const item = items.shift();
+      if (item !== undefined) yield item;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  } finally {
+    topic.delete(push);
+  }
 }
 
 const calls = {
@@ -105,6 +128,28 @@ const calls = {
     sockets = new WebSocketServer({ server: server as Server, perMessageDeflate: false });
     sockets.on('connection', (socket) => socket.send('{"type":"connection_ack"}'));
     return port;
+  },
+
+  /** The usual server of graphql-ws: every subscriber has an execution and a text of his own for each item. */
+  async graphqlWs(): Promise<number> {
+    const port = await listen((_, response) => response.end());
+    const schema = buildSchema(
+      `type Query { x: Int } type Subscription { events(filter: String): Item! } type Item { cursor: String! event: Event! }
+       type Event { id: ID! type: String! severity: String! occurredAt: String! summary: String! device: Device! }
+       type Device { id: ID! name: String! site: Site! } type Site { id: ID! name: String! }`,
+    );
+    sockets = new WebSocketServer({ server: server as Server, path: '/graphql', perMessageDeflate: false });
+    const roots = { subscription: { events: () => itemsOfTopic() } };
+    useServer({ schema, roots }, sockets);
+    return port;
+  },
+
+  /** Gives an item to every subscriber of `graphqlWs`, `times` times. */
+  async publish({ item, times }: { readonly item: object; readonly times: number }): Promise<void> {
+    for (let time = 0; time < times; time++) {
+      for (const push of topic) push({ events: item });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   },
 
   /** Sends the text to every client, `times` times, giving the sockets their turn in between. */

@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly connections: number;
   /** Stops after so many milliseconds; null: when every request was answered once. */
   readonly ms: number | null;
+  /** Sends at this pace whatever the answers do, as far as the connections suffice; null: as fast as answers come. */
+  readonly perSecond?: number | null;
 }
 
 let requests: readonly Buffer[] = [];
@@ -57,11 +59,12 @@ function isGood(bytes: Buffer, headLength: number): boolean {
   return !start.equals(ERRORS_FIRST) || start.subarray(0, DATA_FIRST.length).equals(DATA_FIRST);
 }
 
-async function run({ port, connections, ms }: LoadOptions): Promise<LoadResult> {
+async function run({ port, connections, ms, perSecond = null }: LoadOptions): Promise<LoadResult> {
   const times: number[] = [];
   let bad = 0;
   const isOver = (): boolean => (ms === null ? nextRequest >= requests.length : performance.now() - startedAt >= ms);
   if (ms === null) nextRequest = 0;
+  const from = nextRequest;
 
   function drive(socket: Socket): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -75,8 +78,14 @@ async function run({ port, connections, ms }: LoadOptions): Promise<LoadResult> 
           resolve();
           return;
         }
-        sentAt = performance.now();
-        socket.write(requests[nextRequest++ % requests.length] ?? Buffer.alloc(0));
+        const number = nextRequest++;
+        const due = perSecond === null ? 0 : startedAt + ((number - from) * 1_000) / perSecond - performance.now();
+        const write = (): void => {
+          sentAt = performance.now();
+          socket.write(requests[number % requests.length] ?? Buffer.alloc(0));
+        };
+        if (due > 0) setTimeout(write, due);
+        else write();
       };
       socket.on('error', reject);
       socket.on('data', (chunk) => {

@@ -7,6 +7,7 @@ import { benchOutage } from './outage.ts';
 import { benchPlatforms } from './platforms.ts';
 import { benchQuery } from './query.ts';
 import { machineLine, type PartResult, tableOf } from './report.ts';
+import { benchStream } from './stream.ts';
 import { benchSync } from './sync.ts';
 
 // `npm run bench`, or `npm run bench -- query ingest` for some parts. What takes minutes runs only when it is named:
@@ -25,7 +26,11 @@ const PARTS = new Map<string, () => Promise<PartResult>>([
   ['platforms', benchPlatforms],
 ]);
 
+/** Short enough to be run every day; `stream=1800` is the soak. */
+const STREAM_SECONDS = 12;
+
 const LONG_PARTS = new Map<string, (length: number | null) => Promise<PartResult>>([
+  ['stream', (seconds) => benchStream(seconds ?? STREAM_SECONDS)],
   ['outage', (seconds) => benchOutage(seconds ?? OUTAGE_SECONDS)],
 ]);
 

@@ -31,6 +31,7 @@ export function configOf({ dir }: Setting, issuer: TokenIssuer): Config {
     corsOrigins: [],
     logLevel: 'warn',
     metricsToken: null,
-    limits: DEFAULT_LIMITS,
+    // All clients of a load have one token.
+    limits: { ...DEFAULT_LIMITS, connectionsPerPrincipal: 100_000 },
   };
 }

@@ -18,6 +18,7 @@ let received = 0;
 let firstAt = 0;
 let lastAt = 0;
 let kept: string[] = [];
+let keptAt: number[] = [];
 let closed = 0;
 let onFrame: () => void = () => undefined;
 
@@ -66,7 +67,10 @@ function open(port: number, path: string, subprotocol: string, isKeeper: boolean
         received += 1;
         lastAt = performance.now();
         if (received === 1) firstAt = lastAt;
-        if (isKeeper) kept.push(payload());
+        if (isKeeper) {
+          kept.push(payload());
+          keptAt.push(Date.now());
+        }
         onFrame();
       } else if (opcode === TEXT) {
         if (!payload().includes('connection_ack')) return reject(new Error(payload()));
@@ -115,12 +119,13 @@ const calls = {
     readonly variables: Readonly<Record<string, unknown>>;
   }): Promise<void> {
     const { query, variables } = options;
+    const before = clients.length;
     await openMany(options.clients, (number) =>
       open(options.port, '/graphql', 'sec-websocket-protocol: graphql-transport-ws\r\n', number === 0, (client) =>
         client.say({ type: 'connection_init', payload: { authorization: `Bearer ${options.token}` } }),
       ),
     );
-    for (const { say } of clients) say({ type: 'subscribe', id: randomUUID(), payload: { query, variables } });
+    for (const { say } of clients.slice(before)) say({ type: 'subscribe', id: randomUUID(), payload: { query, variables } });
   },
 
   /** Clients of a server that sends by itself. */
@@ -132,6 +137,7 @@ const calls = {
   reset(): void {
     received = 0;
     kept = [];
+    keptAt = [];
   },
 
   /** Resolves when so many frames have come to all clients together. @throws Error when a client was closed */
@@ -148,6 +154,17 @@ const calls = {
     });
     if (closed > 0) throw new Error(`${closed} clients were closed`);
     return { received, ms: lastAt - firstAt, messages: kept };
+  },
+
+  /** Messages of the first client of each `subscribe`, with the instants at which they came. */
+  kept: () => kept.map((message, at) => ({ message, at: keptAt[at] ?? 0 })),
+
+  /** How many messages have come to all clients together. */
+  received: () => received,
+
+  /** The first client takes nothing from the network any more. */
+  stall(): void {
+    clients[0]?.socket.pause();
   },
 
   leave(): void {
