@@ -230,6 +230,23 @@ eachEngine('the inventory in time', (open, engine) => {
     );
   });
 
+  it('knows when a device was gone, and that it came back', async () => {
+    const db = await open();
+    const { step, rows, now } = await world(db);
+    const seen: { readonly at: number; readonly removedAt: number | null }[] = [];
+    for (const isListed of [true, false, false, false, true, true]) {
+      await step([device('b'), ...(isListed ? [device('a', { name: 'Door' })] : [])]);
+      const row = (await rows()).find(({ name }) => name === 'Door');
+      seen.push({ at: now(), removedAt: row?.removed_at ?? null });
+    }
+    const door = (await rows()).find(({ name }) => name === 'Door');
+    if (door === undefined) throw new Error('there is no device');
+    expect(seen.map(({ removedAt }) => removedAt === null)).toEqual([true, true, false, false, true, true]);
+    for (const { at, removedAt } of seen) {
+      expect((await readDeviceAsOf(db, EVERYTHING, door, at))?.removed_at).toBe(removedAt);
+    }
+  });
+
   it('tells nothing about what it no longer knows', async () => {
     const db = await open();
     const { orgId, step, rows, now } = await world(db);
