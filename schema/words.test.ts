@@ -35,6 +35,7 @@ it.each([
   ['SyncTrigger', words.SYNC_TRIGGERS],
   ['InventoryChangeKind', words.INVENTORY_CHANGE_KINDS],
   ['DeadLetterStage', words.DEAD_LETTER_STAGES],
+  ['ForwardingState', words.FORWARDING_STATES],
   ['EventFormat', words.EVENT_FORMATS],
 ])('has the words of enum %s', (name, list) => {
   expect([...list].toSorted()).toEqual(enums.get(name)?.toSorted());

@@ -144,6 +144,10 @@ export const DEAD_LETTER_STAGES = [
 ] as const;
 export type DeadLetterStage = (typeof DEAD_LETTER_STAGES)[number];
 
+/** How far an event is on its way to the platform of a camera that watches its sensor. */
+export const FORWARDING_STATES = ['PENDING', 'DONE', 'FAILED'] as const;
+export type ForwardingState = (typeof FORWARDING_STATES)[number];
+
 /** Formats that events can be had in. */
 export const EVENT_FORMATS = ['NATIVE', 'CLOUDEVENTS', 'STANDARD_WEBHOOK'] as const;
 export type EventFormat = (typeof EVENT_FORMATS)[number];

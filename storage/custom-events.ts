@@ -1,5 +1,9 @@
 import { type SqlBool, sql } from 'kysely';
+import type { AccessScope } from '../schema/principal.ts';
+import { visibleAtSite } from './access-conditions.ts';
 import type { Database, Tx } from './database.ts';
+import { MAX_LINKS_PER_DEVICE } from './device-links.ts';
+import { isKeyIn } from './key-list.ts';
 import type { CustomEventRow } from './rows.ts';
 
 /** Whether any entry of the outbox is due: a look, where taking one is a transaction. */
@@ -114,4 +118,40 @@ export async function countWaitingCustomEvents(db: Pick<Database, 'read'>): Prom
     .where('state', '=', 'PENDING')
     .executeTakeFirst();
   return Number(row?.count ?? 0);
+}
+
+/** What is told of an entry of the outbox: the event that it passes on is not repeated. */
+export type ForwardingRow = Pick<
+  CustomEventRow,
+  | 'event_key'
+  | 'target_device_id'
+  | 'state'
+  | 'attempts'
+  | 'is_uncertain'
+  | 'error_code'
+  | 'error_message'
+  | 'created_at'
+  | 'settled_at'
+>;
+
+/** Entries of these events whose camera is in scope, each event's by camera. No more than links are told of a device. */
+export async function readForwardings(
+  db: Pick<Database, 'read' | 'engine'>,
+  access: AccessScope,
+  keys: readonly Uint8Array[],
+): Promise<readonly ForwardingRow[]> {
+  if (keys.length === 0) return [];
+  return db.read
+    .selectFrom('custom_events')
+    .innerJoin('devices', 'devices.id', 'custom_events.target_device_id')
+    .select(['custom_events.event_key', 'custom_events.target_device_id', 'custom_events.state'])
+    .select(['custom_events.attempts', 'custom_events.is_uncertain'])
+    .select(['custom_events.error_code', 'custom_events.error_message'])
+    .select(['custom_events.created_at', 'custom_events.settled_at'])
+    .where(isKeyIn(db.engine, 'custom_events.event_key', keys))
+    .where(visibleAtSite(access, 'devices'))
+    .orderBy('custom_events.event_key')
+    .orderBy('custom_events.target_device_id')
+    .limit(keys.length * MAX_LINKS_PER_DEVICE)
+    .execute();
 }

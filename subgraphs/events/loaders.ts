@@ -5,6 +5,7 @@ import { fault } from '../../schema/errors.ts';
 import type { AccessScope } from '../../schema/principal.ts';
 import { badCursor, type Page, type PageArgs } from '../../storage/connection.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
+import { type ForwardingRow, readForwardings } from '../../storage/custom-events.ts';
 import type { Database } from '../../storage/database.ts';
 import type { EventCursors } from '../../storage/event-cursor.ts';
 import { readDuplicateCounts } from '../../storage/event-dedupe.ts';
@@ -40,6 +41,8 @@ export interface EventLoaders {
   readonly deadLetter: DataLoader<string, DeadLetterRow | null>;
   /** How often an event was delivered again, as itself or in a repeated delivery. */
   readonly duplicates: DataLoader<LoggedEvent, number>;
+  /** Where an event is passed on to, by its id. */
+  readonly forwardings: DataLoader<string, ForwardingRow[]>;
   /** By integration, most frequent first. */
   readonly unknownCodes: DataLoader<string, UnknownCodeRow[]>;
   /** JSON text of the platform's own record. */
@@ -129,6 +132,16 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
         keysOf(event).reduce((sum, key) => sum + (counts.get(Buffer.from(key).toString('hex')) ?? 0), 0),
       );
     }),
+
+    forwardings: createGroupLoader(
+      (ids) =>
+        readForwardings(
+          db,
+          access,
+          ids.flatMap((id) => eventKey(id) ?? []),
+        ),
+      ({ event_key: key }) => eventId(key),
+    ),
 
     unknownCodes: createGroupLoader(
       (ids) => readUnknownCodes(db, access, ids),

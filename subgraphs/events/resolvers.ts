@@ -7,6 +7,7 @@ import {
   EVENT_FAMILIES,
   type EventFormat,
   EVIDENCE_SOURCES,
+  FORWARDING_STATES,
   SEVERITIES,
   STATUS_REASONS,
 } from '../../schema/words.ts';
@@ -72,6 +73,7 @@ const event = {
   origin: (row: LoggedEvent) => toWord(EVIDENCE_SOURCES, row.origin, 'WEBHOOK'),
   media: (row: LoggedEvent) => mediaOf(row, eventId(row.key)),
   as: (row: LoggedEvent, { format }: { readonly format: EventFormat }) => EVENT_CODECS[format].encode(nativeOf(row)),
+  forwardings: (row: LoggedEvent, _: unknown, context: Context) => context.read().forwardings.load(eventId(row.key)),
   raw: async (row: LoggedEvent, _: unknown, context: Context) => rawOf(await context.read().raw.load(row.seq)),
 };
 
@@ -162,6 +164,14 @@ export const resolvers: Resolvers = {
   SystemEvent: { ...event, detail: (row) => detailsOf(row).detail ?? null },
   SupervisionEvent: { ...event, intervalSeconds: (row) => detailsOf(row).intervalSeconds ?? null },
   InventoryEvent: { ...event, change: (row) => detailsOf(row).change ?? row.type },
+  EventForwarding: {
+    device: ({ target_device_id: id }) => ({ id }),
+    state: ({ state }) => toWord(FORWARDING_STATES, state, 'PENDING'),
+    uncertain: ({ is_uncertain }) => is_uncertain === 1,
+    error: ({ error_code: code, error_message: message }) => (code === null ? null : { code, message: message ?? '' }),
+    queuedAt: ({ created_at }) => created_at,
+    settledAt: ({ settled_at }) => settled_at,
+  },
   EventType: {
     jsonSchema: (type) => jsonSchemaOf(type),
     sample: (type, { format }) => EVENT_CODECS[format ?? 'NATIVE'].encode(sampleOf(type)),

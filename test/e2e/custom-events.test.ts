@@ -106,10 +106,19 @@ describe.runIf(isDeployed)('an alarm of a fire panel', () => {
 
     const { data } = await query(
       sandbox,
-      'query ($integrations: [ID!]) { events(filter: { integrationIds: $integrations, types: ["alarm.fire"] }) { nodes { ... on AlarmEvent { zone } } } }',
+      'query ($integrations: [ID!]) { events(filter: { integrationIds: $integrations, types: ["alarm.fire"] }) { nodes { forwardings { device { id vendor } state attempts error { code } } ... on AlarmEvent { zone } } } }',
       { integrations: [place('sensors').integration.id] },
     );
     const [alarm] = data.events.nodes;
+    // Beside the alarm itself: which camera has it, named by the inventory.
+    const vendorOf = (slug: string) => place(slug).platform.vendor.enumValue;
+    expect(alarm.forwardings).toHaveLength(2);
+    expect(alarm.forwardings).toEqual(
+      expect.arrayContaining([
+        { device: { id: cameras[0]?.id, vendor: vendorOf('vxg') }, state: 'DONE', attempts: 1, error: null },
+        { device: { id: cameras[1]?.id, vendor: vendorOf('milestone') }, state: 'DONE', attempts: 1, error: null },
+      ]),
+    );
     const created: Json[] = await control(place('vxg').platform.simulator.url, 'events');
     const ours = created.filter(({ meta }) => meta.sensor_name === 'Fire panel');
     expect(ours).toMatchObject([{ name: 'fire_alarm', meta: { point: alarm.zone, kind: 'fire', signal: 'alarm' } }]);

@@ -3,6 +3,7 @@ import type { GraphQLResolveInfo, GraphQLScalarType, GraphQLScalarTypeConfig } f
 import type { Reference, EventListing, EventEntry, MediaItem, DeadLetterListing, DeadLetterEntry } from '../model.ts';
 import type { LoggedEvent } from '../../../storage/event-log.ts';
 import type { CataloguedType } from '../catalogue.ts';
+import type { ForwardingRow } from '../../../storage/custom-events.ts';
 import type { SiteHealthChange as SiteHealthItem } from '../../../pipeline/stream/site-health.ts';
 import type { StatusChange } from '../../../pipeline/stream/status-changes.ts';
 import type { UnknownCodeRow } from '../../../storage/unknown-codes.ts';
@@ -561,6 +562,8 @@ export type Event = {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
 };
 
 
@@ -618,6 +621,8 @@ export type HealthEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** The state before, as far as we knew. */
   previousState: Maybe<DeviceState>;
   /** The state claimed. */
@@ -681,6 +686,8 @@ export type AlarmEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** The detection point on the panel. */
   zone: Maybe<Scalars['String']['output']>;
   /** Who or what was detected. */
@@ -750,6 +757,8 @@ export type AccessEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** What happened. */
   outcome: AccessOutcome;
   /** Enough of the credential to recognise it, never all. */
@@ -813,6 +822,8 @@ export type VideoEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** The fault, for example `stream_loss`. */
   fault: Scalars['String']['output'];
 };
@@ -872,6 +883,8 @@ export type SensorEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** Everything the sensor sent. */
   metadata: Scalars['JSON']['output'];
 };
@@ -931,6 +944,8 @@ export type SystemEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** More, where there is more. */
   detail: Maybe<Scalars['JSON']['output']>;
 };
@@ -990,6 +1005,8 @@ export type SupervisionEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** The expected interval, in seconds. */
   intervalSeconds: Maybe<Scalars['Int']['output']>;
 };
@@ -1049,6 +1066,8 @@ export type InventoryEvent = Event & Node & {
   raw: Maybe<Scalars['JSON']['output']>;
   /** The event as a text in this format, without its raw record; nothing else is lost. */
   as: Scalars['String']['output'];
+  /** Where it is created as an event of other platforms: one entry for each camera in your scope that watches the sensor. Empty for what is passed on to nobody, and from 30 days after it was settled. */
+  forwardings: Array<EventForwarding>;
   /** What happened to the device, for example `ADDED`. */
   change: Scalars['String']['output'];
 };
@@ -1278,6 +1297,43 @@ export type HealthSummary = {
   /** When these counts were true. */
   asOf: Scalars['DateTime']['output'];
 };
+
+/** An event of a sensor that is created at the platform of a camera which watches it. */
+export type EventForwarding = {
+  __typename?: 'EventForwarding';
+  /** The camera; null when it is no longer in the inventory. */
+  device: Maybe<Device>;
+  /** How far it is. */
+  state: ForwardingState;
+  /** How often it was tried; an attempt under way counts. */
+  attempts: Scalars['Int']['output'];
+  /** Nobody knows whether the last attempt worked: it is made again in a way that makes no second event where the platform allows it. True while an attempt is under way. */
+  uncertain: Scalars['Boolean']['output'];
+  /** What failed in the last attempt that did; null when none did, and once it is done. */
+  error: Maybe<ForwardingError>;
+  /** When it was put in the queue. */
+  queuedAt: Scalars['DateTime']['output'];
+  /** When it was created or given up; null while it waits. */
+  settledAt: Maybe<Scalars['DateTime']['output']>;
+};
+
+/** Why an event could not be created at a platform. */
+export type ForwardingError = {
+  __typename?: 'ForwardingError';
+  /** For programs, for example `UNREACHABLE`. */
+  code: Scalars['String']['output'];
+  /** For people, in English. */
+  message: Scalars['String']['output'];
+};
+
+/** How far an event is on its way to a camera's platform. New values may be added. */
+export type ForwardingState =
+  /** It waits for its first or its next attempt. */
+  | 'PENDING'
+  /** The platform has it. */
+  | 'DONE'
+  /** It was given up: the platform refused it, or could not be reached for a day. */
+  | 'FAILED';
 
 /** A delivery that was authentic and could not be used, or that was refused. */
 export type DeadLetter = Node & {
@@ -1663,6 +1719,9 @@ export type ResolversTypes = {
   DeviceStatusChange: ResolverTypeWrapper<StatusChange>;
   SiteHealthChange: ResolverTypeWrapper<SiteHealthItem>;
   HealthSummary: ResolverTypeWrapper<HealthSummary>;
+  EventForwarding: ResolverTypeWrapper<ForwardingRow>;
+  ForwardingError: ResolverTypeWrapper<ForwardingError>;
+  ForwardingState: ForwardingState;
   DeadLetter: ResolverTypeWrapper<DeadLetterRow>;
   DeadLetterStage: DeadLetterStage;
   DeadLetterConnection: ResolverTypeWrapper<DeadLetterListing>;
@@ -1727,6 +1786,8 @@ export type ResolversParentTypes = {
   DeviceStatusChange: StatusChange;
   SiteHealthChange: SiteHealthItem;
   HealthSummary: HealthSummary;
+  EventForwarding: ForwardingRow;
+  ForwardingError: ForwardingError;
   DeadLetter: DeadLetterRow;
   DeadLetterConnection: DeadLetterListing;
   DeadLetterEdge: DeadLetterEntry;
@@ -1851,6 +1912,7 @@ export type HealthEventResolvers<ContextType = Context, ParentType extends Resol
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<HealthEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   previousState?: Resolver<Maybe<ResolversTypes['DeviceState']>, ParentType, ContextType>;
   state?: Resolver<ResolversTypes['DeviceState'], ParentType, ContextType>;
   reason?: Resolver<Maybe<ResolversTypes['StatusReason']>, ParentType, ContextType>;
@@ -1882,6 +1944,7 @@ export type AlarmEventResolvers<ContextType = Context, ParentType extends Resolv
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<AlarmEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   zone?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   actors?: Resolver<Array<ResolversTypes['DetectedActor']>, ParentType, ContextType>;
   siaCode?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1916,6 +1979,7 @@ export type AccessEventResolvers<ContextType = Context, ParentType extends Resol
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<AccessEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   outcome?: Resolver<ResolversTypes['AccessOutcome'], ParentType, ContextType>;
   credentialHint?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
   personName?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
@@ -1947,6 +2011,7 @@ export type VideoEventResolvers<ContextType = Context, ParentType extends Resolv
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<VideoEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   fault?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -1976,6 +2041,7 @@ export type SensorEventResolvers<ContextType = Context, ParentType extends Resol
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<SensorEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   metadata?: Resolver<ResolversTypes['JSON'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -2005,6 +2071,7 @@ export type SystemEventResolvers<ContextType = Context, ParentType extends Resol
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<SystemEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   detail?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -2034,6 +2101,7 @@ export type SupervisionEventResolvers<ContextType = Context, ParentType extends 
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<SupervisionEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   intervalSeconds?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -2063,6 +2131,7 @@ export type InventoryEventResolvers<ContextType = Context, ParentType extends Re
   media?: Resolver<Array<ResolversTypes['Media']>, ParentType, ContextType>;
   raw?: Resolver<Maybe<ResolversTypes['JSON']>, ParentType, ContextType>;
   as?: Resolver<ResolversTypes['String'], ParentType, ContextType, RequireFields<InventoryEventAsArgs, 'format'>>;
+  forwardings?: Resolver<Array<ResolversTypes['EventForwarding']>, ParentType, ContextType>;
   change?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
   __isTypeOf?: IsTypeOfResolverFn<ParentType, ContextType>;
 };
@@ -2173,6 +2242,21 @@ export type HealthSummaryResolvers<ContextType = Context, ParentType extends Res
   asOf?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
+export type EventForwardingResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventForwarding'] = ResolversParentTypes['EventForwarding']> = {
+  device?: Resolver<Maybe<ResolversTypes['Device']>, ParentType, ContextType>;
+  state?: Resolver<ResolversTypes['ForwardingState'], ParentType, ContextType>;
+  attempts?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  uncertain?: Resolver<ResolversTypes['Boolean'], ParentType, ContextType>;
+  error?: Resolver<Maybe<ResolversTypes['ForwardingError']>, ParentType, ContextType>;
+  queuedAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  settledAt?: Resolver<Maybe<ResolversTypes['DateTime']>, ParentType, ContextType>;
+};
+
+export type ForwardingErrorResolvers<ContextType = Context, ParentType extends ResolversParentTypes['ForwardingError'] = ResolversParentTypes['ForwardingError']> = {
+  code?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+  message?: Resolver<ResolversTypes['String'], ParentType, ContextType>;
+};
+
 export type DeadLetterResolvers<ContextType = Context, ParentType extends ResolversParentTypes['DeadLetter'] = ResolversParentTypes['DeadLetter'], FederationReferenceType extends FederationReferenceTypes['DeadLetter'] = FederationReferenceTypes['DeadLetter']> = {
   __resolveReference?: ReferenceResolver<Maybe<ResolversTypes['DeadLetter']> | FederationReferenceType, FederationReferenceType, ContextType>;
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
@@ -2250,6 +2334,8 @@ export type Resolvers<ContextType = Context> = {
   DeviceStatusChange?: DeviceStatusChangeResolvers<ContextType>;
   SiteHealthChange?: SiteHealthChangeResolvers<ContextType>;
   HealthSummary?: HealthSummaryResolvers<ContextType>;
+  EventForwarding?: EventForwardingResolvers<ContextType>;
+  ForwardingError?: ForwardingErrorResolvers<ContextType>;
   DeadLetter?: DeadLetterResolvers<ContextType>;
   DeadLetterConnection?: DeadLetterConnectionResolvers<ContextType>;
   DeadLetterEdge?: DeadLetterEdgeResolvers<ContextType>;
