@@ -23,7 +23,7 @@ import type { Listing } from '../listing.ts';
 import { type Availability, availabilityOf } from './availability/availability.ts';
 import { createBucketBounds } from './availability/buckets.ts';
 import { type Timeline, timelineOf } from './availability/timeline.ts';
-import { parseWindow, type TimeWindow } from './availability/window.ts';
+import { parseHistoryWindow, parseWindow, type TimeWindow } from './availability/window.ts';
 
 /** A large customer; beyond it availability is asked for by site or by device. */
 const MAX_DEVICES = 20_000;
@@ -91,7 +91,7 @@ export function createHistoryLoaders(
 
   return {
     async history(device, window, page) {
-      const span = parseWindow(window, now);
+      const span = parseHistoryWindow(window, now);
       return { page: await pages.load(device, { span, page }), total: () => counts.load(device, span) };
     },
 

@@ -121,3 +121,65 @@ describe('the uptime report (08)', () => {
     expect(devices.nodes.length).toBeGreaterThan(0);
   });
 });
+
+describe('the drill-down (09)', () => {
+  it('tells state, reason, history, and the word of the webhook beside that of the listing', async () => {
+    const { org } = place();
+    const find =
+      'query ($org: ID!) { devices(first: 100, filter: { orgId: $org }) { nodes { id name parent { id } } } }';
+    const { data } = await query(sandbox, find, { org: org.id });
+    const withParent = new Map(
+      data.devices.nodes.flatMap((node: Json) => (node.parent === null ? [] : [[node.name, node]])),
+    );
+    // Not the one that was switched above: it flaps.
+    const device = (await truth()).findLast(({ state, name }) => state === 'online' && withParent.has(name));
+    const { id, parent } = withParent.get(device?.name) as Json;
+    await setState(device?.nativeId ?? '', 'offline');
+    const drill = async (): Promise<Json> => {
+      const answer = await query(sandbox, operation('09-device-drill-down'), { device: id });
+      expect(answer.errors).toBeUndefined();
+      return answer.data.device;
+    };
+    try {
+      await eventually(async () => ((await drill()).status.state === 'OFFLINE' ? true : undefined), 'it is offline');
+      const { status, statusHistory, events, source, parent: above } = await drill();
+      expect(above).toMatchObject({ id: parent.id, status: { state: expect.any(String) } });
+      const said = Object.fromEntries(status.evidence.map(({ source: by, ...word }: Json) => [by, word]));
+      expect(said).toMatchObject({
+        WEBHOOK: { state: 'OFFLINE', agrees: true, integration: { name: expect.any(String) } },
+        POLL: { state: 'ONLINE', agrees: false },
+      });
+      expect(status).toMatchObject({
+        reason: expect.any(String),
+        flapping: false,
+        suppressedBy: null,
+        maintenance: null,
+      });
+      expect(statusHistory.nodes.slice(0, 2)).toMatchObject([
+        { state: 'OFFLINE', from: status.since, to: null, maintenance: false },
+        { state: 'ONLINE', to: status.since },
+      ]);
+      expect(events.nodes[0]).toMatchObject({ type: expect.stringMatching(/^health\./), occurredAt: status.since });
+      expect(source).toMatchObject({ state: 'OFFLINE' });
+    } finally {
+      await setState(device?.nativeId ?? '', 'online');
+    }
+  });
+});
+
+describe('the timeline (11)', () => {
+  it('is narrowed by people and time, or not at all', async () => {
+    const [site] = place().org.siteIds;
+    const ask = async (variables: Json): Promise<Json> => {
+      const answer = await query(sandbox, operation('11-event-timeline'), { site, ...variables });
+      expect(answer.errors).toBeUndefined();
+      return answer.data.events;
+    };
+    const all = await ask({});
+    const future = await ask({ from: new Date(Date.now() + 3_600_000).toISOString() });
+    expect(future).toMatchObject({ totalCount: 0, nodes: [] });
+    const people = await ask({ actors: ['person'] });
+    expect(people.totalCount).toBeLessThanOrEqual(all.totalCount);
+    for (const { actors } of people.nodes) expect(actors?.map(({ kind }: Json) => kind)).toContain('person');
+  });
+});

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { availabilityOf } from './availability.ts';
 import { type Kind, type Timeline, type TimelineInput, timelineOf } from './timeline.ts';
-import { parseWindow } from './window.ts';
+import { parseHistoryWindow, parseWindow } from './window.ts';
 
 const WINDOW = { from: 1_000, to: 2_000 };
 const KINDS: Readonly<Record<string, Kind>> = {
@@ -142,6 +142,13 @@ describe('a window', () => {
     [{ from: now - 1_500, to: now - 1 }, [now - 2_000, now - 1_000]],
   ])('of %j is one', (window, [from, to]) => {
     expect(parseWindow(window, now)).toEqual({ from, to });
+  });
+
+  it('of a list goes on to this very instant, unless it ends before', () => {
+    const at = now + 29;
+    expect(parseHistoryWindow({ last: DAY }, at)).toEqual({ from: now - DAY, to: at + 1 });
+    expect(parseHistoryWindow({ from: now - DAY, to: at + DAY }, at)).toEqual({ from: now - DAY, to: at + 1 });
+    expect(parseHistoryWindow({ last: DAY, to: now + 1 }, at)).toEqual({ from: now - DAY, to: now });
   });
 
   it.each([

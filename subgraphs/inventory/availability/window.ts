@@ -30,3 +30,13 @@ export function parseWindow({ from, to, last }: TimeWindow, now: number): Span {
   if (span.from >= span.to) throw fault('BAD_USER_INPUT', 'A window begins at least a second ago and lasts one.');
   return span;
 }
+
+/**
+ * The same for a list of what was: up to this very instant, so that what began within this second is in it.
+ *
+ * @throws GraphQLError BAD_USER_INPUT as above
+ */
+export function parseHistoryWindow(window: TimeWindow, now: number): Span {
+  const span = parseWindow(window, now);
+  return span.to > now - 1_000 && (window.to ?? now) >= now ? { ...span, to: now + 1 } : span;
+}
