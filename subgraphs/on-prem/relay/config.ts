@@ -36,6 +36,8 @@ const RelayFile = z.strictObject({
   stdin: z.boolean().default(false),
   /** A list is everything there is: what two lists in a row are without is removed in the cloud. */
   listsAreComplete: z.boolean().default(false),
+  /** How often the cloud hears of us while nothing happens; well below the silence that the integration expects. */
+  heartbeatSeconds: z.int().min(1).max(86_400).default(60),
   /** How often a log line tells how it stands. */
   reportSeconds: z.int().min(1).max(86_400).default(60),
 });

@@ -45,7 +45,8 @@ export interface Relay {
 }
 
 export interface RelayDeps extends Pick<PushClientOptions, 'post' | 'sleep'> {
-  readonly config: Pick<RelayConfig, 'cloud' | 'queueDir' | 'listsAreComplete'>;
+  readonly config: Pick<RelayConfig, 'cloud' | 'queueDir' | 'listsAreComplete'> &
+    Partial<Pick<RelayConfig, 'heartbeatSeconds'>>;
   readonly logger: Logger;
   readonly now: () => Date;
 }
@@ -109,6 +110,7 @@ export async function createRelay({ config, logger, now, post, sleep }: RelayDep
   const client = createPushClient({
     now,
     ...(sleep === undefined ? {} : { sleep }),
+    ...(config.heartbeatSeconds === undefined ? {} : { heartbeatMs: config.heartbeatSeconds * 1_000 }),
     backlog: queue.backlog,
     async post(url, headers, body) {
       try {
