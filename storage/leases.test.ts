@@ -36,6 +36,19 @@ eachEngine('leases', (open) => {
     expect(await leases.renew(first!, 5_000)).toBeNull();
   });
 
+  it('are not left to the dead by a clock that is set back, nor taken from the living', async () => {
+    const { leases, clock } = await start();
+    const held = await leases.acquire('a', 'one', 5_000);
+    await leases.acquire('b', 'dead', 5_000);
+    clock.now -= 3_600_000;
+    // Its owner works on and has renewed it before anybody asks.
+    expect(await leases.renew(held!, 5_000)).toMatchObject({ fence: 1 });
+    expect(await leases.acquire('a', 'two', 5_000)).toBeNull();
+    expect(await leases.acquire('b', 'two', 5_000)).toMatchObject({ owner: 'two', fence: 2 });
+    clock.now += 3_600_000;
+    expect(await leases.acquire('a', 'two', 5_000)).toMatchObject({ owner: 'two', fence: 2 });
+  });
+
   it('are kept by renewing in time only', async () => {
     const { leases, clock } = await start();
     const first = await leases.acquire('a', 'one', 5_000);

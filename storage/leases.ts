@@ -28,6 +28,12 @@ export interface Leases {
   isHeld(tx: Tx, lease: Lease): Promise<boolean>;
 }
 
+/**
+ * A lease that ends later than this many times its length is of a clock that was ahead and has been set back since: its
+ * owner, if there is one, would have renewed it by the clock of now.
+ */
+const MAX_AHEAD = 2;
+
 /** @param options.now milliseconds since the epoch */
 export function createLeases({ db, now }: { readonly db: Database; readonly now: () => number }): Leases {
   return {
@@ -41,7 +47,9 @@ export function createLeases({ db, now }: { readonly db: Database; readonly now:
             conflict
               .column('name')
               .doUpdateSet({ owner, fence: sql<number>`leases.fence + 1`, expires_at: at + ttlMs })
-              .where('leases.expires_at', '<=', at),
+              .where((eb) =>
+                eb.or([eb('leases.expires_at', '<=', at), eb('leases.expires_at', '>', at + MAX_AHEAD * ttlMs)]),
+              ),
           )
           .returning('fence')
           .executeTakeFirst();

@@ -56,9 +56,14 @@ export function dedupeKeyOf(identity: Uint8Array, receivedAt: number): Buffer {
   return prefixed(receivedAt / DAY_MS, identity);
 }
 
+/** A clock that was set back over midnight, or is behind that of another process: the event may be of tomorrow. */
+const DAYS_AHEAD = 1;
+
 /** Every key under which the event may have been remembered within the last DEDUPE_DAYS, newest first. */
 export function dedupeKeysToCheck(identity: Uint8Array, receivedAt: number): readonly Buffer[] {
-  return Array.from({ length: DEDUPE_DAYS + 1 }, (_, days) => dedupeKeyOf(identity, receivedAt - days * DAY_MS));
+  return Array.from({ length: DAYS_AHEAD + DEDUPE_DAYS + 1 }, (_, days) =>
+    dedupeKeyOf(identity, receivedAt + (DAYS_AHEAD - days) * DAY_MS),
+  );
 }
 
 /** The dedupe key of an event that is in the log. */

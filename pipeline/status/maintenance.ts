@@ -23,6 +23,7 @@ import { equals } from '../../storage/sql-conditions.ts';
 import { notFound, seesOrg } from '../integrations/access.ts';
 import { userError } from '../integrations/user-errors.ts';
 import { ringForEvents } from '../process/event-writer.ts';
+import { isDueAgain } from './due.ts';
 import type { WriterSource } from './incidents.ts';
 import type { StatusJob } from './keeper.ts';
 import { tellStillDown } from './still-down.ts';
@@ -199,7 +200,7 @@ export function createMaintenance({ db, now, writer }: MaintenanceDeps): Mainten
     job: {
       name: 'maintenance windows',
       async run(at) {
-        const isDue = lookedAt === null || at - lookedOverAt >= LOOK_OVER_MS;
+        const isDue = lookedAt === null || isDueAgain(lookedOverAt, LOOK_OVER_MS, at);
         const orgIds = isDue ? await orgsInMaintenance(db, at) : await orgsWithTurns(db, lookedAt ?? at, at);
         for (const orgId of orgIds) await settleOrg(orgId, at);
         // Only now: a run that failed is done again.

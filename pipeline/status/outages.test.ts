@@ -53,6 +53,17 @@ eachEngine('our own downtime', (open) => {
     expect(due).toEqual([{ silence_due_at: NOON + 3_630 * SECOND }]);
   });
 
+  it('is none where the clock was set back, and is noted by the clock of now', async () => {
+    const db = await open();
+    const job = createAliveJob({ db });
+    await job.run(NOON);
+    await job.run(NOON - 3_600 * SECOND);
+    await job.run(NOON - 3_500 * SECOND);
+    await createAliveJob({ db }).run(NOON - 3_480 * SECOND);
+    const outages = await db.read.selectFrom('source_outages').selectAll().execute();
+    expect(outages).toMatchObject([{ from_at: NOON - 3_600 * SECOND, to_at: NOON - 3_500 * SECOND }]);
+  });
+
   it('is not a restart', async () => {
     const db = await open();
     await createAliveJob({ db }).run(NOON);

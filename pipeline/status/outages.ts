@@ -1,5 +1,6 @@
 import type { Database, Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
+import { isDueAgain } from './due.ts';
 import type { StatusJob } from './keeper.ts';
 
 // When a source could not be heard, and when we ourselves were away: what a device's history cannot know.
@@ -83,7 +84,7 @@ export function createAliveJob({ db }: { readonly db: Database }): StatusJob {
   return {
     name: 'alive',
     async run(now) {
-      if (now - notedAt < ALIVE_MS) return false;
+      if (!isDueAgain(notedAt, ALIVE_MS, now)) return false;
       await db.write(async (tx) => {
         const row = await tx.selectFrom('meta').select('value').where('key', '=', ALIVE).executeTakeFirst();
         const last = row === undefined ? null : Number(row.value);

@@ -2,6 +2,7 @@ import { type SqlBool, sql } from 'kysely';
 import type { Database } from '../../storage/database.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { lockIntegration, ringForEvents } from '../process/event-writer.ts';
+import { isDueAgain } from './due.ts';
 import { closeIncident, type Telling, tellIncidents, type WriterSource } from './incidents.ts';
 import type { StatusJob } from './keeper.ts';
 import { isPlatformDown } from './outages.ts';
@@ -53,7 +54,7 @@ export function createRootCauseJob({
   }
 
   async function save(now: number): Promise<void> {
-    if (position === savedPosition || now - savedAt < SAVE_MS) return;
+    if (position === savedPosition || !isDueAgain(savedAt, SAVE_MS, now)) return;
     const value = String(position);
     await db.write((tx) =>
       tx
@@ -248,13 +249,13 @@ export function createRootCauseJob({
     async run(now) {
       if (await follow(now)) return true;
       await save(now);
-      if (now - reviewedAt < REVIEW_MS) return false;
+      if (!isDueAgain(reviewedAt, REVIEW_MS, now)) return false;
       await power.review(now);
       await reviewPlatforms(now);
       await reviewRoots(now);
       // What is left over has its turn at the next tick.
       if (!(await endGrace(now))) reviewedAt = now;
-      if (now - sweptAt >= SWEEP_MS) {
+      if (isDueAgain(sweptAt, SWEEP_MS, now)) {
         await sweep(now);
         sweptAt = now;
       }

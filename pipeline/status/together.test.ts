@@ -104,6 +104,7 @@ eachEngine('rules together', (open) => {
         await clock.advance(ms);
         await current.run();
       },
+      rootCauses: () => createRootCauseJob({ db, writer: () => events }),
       restart: () => {
         current = keeper();
       },
@@ -284,6 +285,19 @@ eachEngine('rules together', (open) => {
     await write([draft('door-0', spoke), draft('door-1', spoke)]);
     expect(await device('door-0')).toMatchObject({ state: 'ONLINE', state_since: clock.now() });
     expect(await device('door-1')).toMatchObject({ state: 'OFFLINE', last_seen_at: clock.now() });
+  });
+
+  it('go by the clock of now when it was set back', async () => {
+    const { db, tell, clock, rootCauses } = await start();
+    await tell('OFFLINE', 'rec');
+    const job = rootCauses();
+    await job.run(clock.now() + HOUR);
+    // Back, and nothing told the writer: the job has to look.
+    await db.write((tx) =>
+      tx.updateTable('devices').set({ state: 'ONLINE', state_rank: 3 }).where('native_id', '=', 'rec').execute(),
+    );
+    await job.run(clock.now() + MINUTE);
+    expect(await db.read.selectFrom('incidents').select('id').where('closed_at', 'is', null).execute()).toEqual([]);
   });
 
   it('let lists see that an outage at an unbound site has lasted', async () => {
