@@ -45,13 +45,17 @@ const POLL_ONLY: IngestMode = 'POLL_ONLY';
 
 /**
  * The one rule. A fallback while a platform is silent does not change it: what is told is what the integration can do.
- * Only health has a second way, because a listing says how devices are, and not what happened at them. Pure.
+ * Where events cannot be asked for, only health has a second way: a listing says how devices are, and not what happened at
+ * them. Pure.
  */
 export function coverageOf(facts: CoverageFacts, family: EventFamily, capability: DeviceCapability): CoverageMode {
   const { ingest, isEnabled, ingestMode, capabilities } = facts;
   if (ingest === undefined || !isEnabled) return 'NONE';
   const pushes = (ingest.webhooks === true || ingest.listens === true) && ingestMode !== POLL_ONLY;
-  if (pushes && capabilities.includes(capability)) return 'PUSH';
+  const isTold = capabilities.includes(capability);
+  if (pushes && isTold) return 'PUSH';
+  // Its events are asked for, of whatever family.
+  if (ingest.listensByAsking === true && isTold) return 'POLL_ONLY';
   return family === 'HEALTH' && ingest.polls === true ? 'POLL_ONLY' : 'NONE';
 }
 

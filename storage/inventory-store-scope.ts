@@ -14,7 +14,7 @@ export interface InventoryVendor {
   readonly enumValue: string;
   readonly name: string;
   readonly ingest: Pick<IngestTraits, 'syncIntervalMs' | 'staleAfterMs'> &
-    Partial<Pick<IngestTraits, 'webhooks' | 'listens' | 'polls'>>;
+    Partial<Pick<IngestTraits, 'webhooks' | 'listens' | 'listensByAsking' | 'polls'>>;
 }
 
 /** Syncs are jittered and take their time: only the second one that is missing means that the platform is silent. */

@@ -34,11 +34,9 @@ const cloud = integrationRow('int_cloud', 'org_a', { vendor: 'acme-vms', ingest_
 const off = integrationRow('int_off', 'org_a', { vendor: 'acme-vms', enabled: 0 });
 const others = integrationRow('int_b', 'org_b', { vendor: 'asked-vms' });
 
-function subgraphOf(db: Database) {
-  return createInventorySubgraph({ db, cursors: createCursorCodec(new Uint8Array(32)), sync, now: () => FIXTURE_AT }, [
-    pushing,
-    asking,
-  ]);
+function subgraphOf(db: Database, vendors = [pushing, asking]) {
+  const cursors = createCursorCodec(new Uint8Array(32));
+  return createInventorySubgraph({ db, cursors, sync, now: () => FIXTURE_AT }, vendors);
 }
 
 interface LinkSeed {
@@ -185,6 +183,26 @@ eachEngine('coverage of a site', (open) => {
       'DOOR ACCESS PUSH 1',
       'DOOR VIDEO NONE 1',
       'DOOR SENSOR NONE 1',
+    ]);
+  });
+
+  it('counts what is found by asking, event by event, as polled and not as blind', async () => {
+    const db = await open();
+    await insertFixture(db, {
+      orgs: [orgRow('org_a')],
+      sites: [site],
+      integrations: [vms],
+      devices: [deviceRow(vms, 'cam-1', { site_id: site.id, type: 'CAMERA', capabilities: EMITTING })],
+    });
+    const told = { ...asking, ingest: { ...asking.ingest, listens: true, listensByAsking: true } };
+    const { data } = await ask(subgraphOf(db, [told]), admin, QUERY, { site: site.id });
+    const rows: { family: string; mode: string }[] = data._entities[0].coverage;
+    expect(rows.map(({ family, mode }) => `${family} ${mode}`)).toEqual([
+      'HEALTH POLL_ONLY',
+      'ALARM NONE',
+      'ACCESS NONE',
+      'VIDEO POLL_ONLY',
+      'SENSOR NONE',
     ]);
   });
 

@@ -17,6 +17,8 @@ const TYPE_PREFIXES: readonly (readonly [string, DeviceType])[] = [
 ];
 
 const CAPABILITIES: readonly DeviceCapability[] = ['EMITS_HEALTH', 'EMITS_ALARM'];
+/** Detectors are cameras, too: a picture that was asked for is an event. */
+const DETECTOR_CAPABILITIES: readonly DeviceCapability[] = [...CAPABILITIES, 'EMITS_VIDEO'];
 
 /** The platform knows no accounts beside the user's own. */
 const NO_ACCOUNT = '';
@@ -30,19 +32,20 @@ export function knownTypeOf({ type, name }: Pick<WireDevice, 'type' | 'name'>): 
 
 export function normalizeDevice(device: WireDevice, settings: AreaSettings): DeviceDraft {
   const accounts = parseAccounts(device.description);
+  const type = knownTypeOf(device) ?? 'OTHER';
   return {
     nativeId: device.guid,
     nativeOrgId: NO_ACCOUNT,
     nativeSiteId: siteIdOf(device.area, settings),
     name: device.name === '' ? device.guid : device.name,
-    type: knownTypeOf(device) ?? 'OTHER',
+    type,
     vendorType: device.type === '' ? null : device.type,
     // The control API says nothing about how a device is: its events do.
     status: null,
     externalIds: accounts.map(({ system, text }) => ({ namespace: `${system.toLowerCase()}:account`, value: text })),
     manufacturer: 'Reconeyez',
     model: device.type === '' ? null : device.type,
-    capabilities: CAPABILITIES,
+    capabilities: type === 'DETECTOR' ? DETECTOR_CAPABILITIES : CAPABILITIES,
   };
 }
 

@@ -23,7 +23,7 @@ export type Kind = 'camera' | 'gateway' | 'server';
 export const TYPE_OF: Readonly<Record<Kind, DeviceType>> = { camera: 'CAMERA', gateway: 'BRIDGE', server: 'RECORDER' };
 
 export const CAPABILITIES: Readonly<Record<Kind, readonly DeviceCapability[]>> = {
-  camera: ['CUSTOM_EVENT', 'EMITS_ALARM', 'EMITS_HEALTH', 'EMITS_VIDEO'],
+  camera: ['CUSTOM_EVENT', 'EMITS_ALARM', 'EMITS_HEALTH', 'EMITS_SENSOR', 'EMITS_VIDEO'],
   gateway: ['EMITS_HEALTH'],
   server: ['EMITS_HEALTH'],
 };
