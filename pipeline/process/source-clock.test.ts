@@ -83,6 +83,8 @@ eachEngine('clocks of sources', (open) => {
     const { batches, told } = await start();
     await batches(AGREEING_BATCHES + 2, MAX_SKEW_MS - 1_000);
     expect(await told()).toEqual([]);
+    await batches(AGREEING_BATCHES, 3_000);
+    expect(await told()).toMatchObject([{ summary: expect.stringContaining('3 s behind') }]);
   });
 
   it('are not judged by single deliveries that were held up', async () => {

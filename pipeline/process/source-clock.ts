@@ -3,8 +3,8 @@ import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { EventWriter } from './event-writer.ts';
 
-/** Clocks that are kept by NTP differ by far less; a second of it is how coarse the senders' timestamps are. */
-export const MAX_SKEW_MS = 5_000;
+/** Clocks that are kept by NTP differ by far less; one second of it is how coarse the senders' timestamps are. */
+export const MAX_SKEW_MS = 2_000;
 /** Batches in a row that must agree: one delivery that was held up on its way says nothing about a clock. */
 export const AGREEING_BATCHES = 3;
 /** Integrations whose batches are counted; the least recently heard ones begin anew. */
