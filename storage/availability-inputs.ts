@@ -26,7 +26,7 @@ export interface Outage {
 export interface AvailabilityInputs {
   segmentsOf(device: HistoryDevice): readonly PlainSegment[];
   maintenanceOf(device: HistoryDevice): readonly MaintenanceSpan[];
-  /** Of its integration, and of ourselves. */
+  /** Of its integration and of ourselves, and while it was not in its platform's inventory. */
   outagesOf(device: HistoryDevice): readonly Outage[];
 }
 
@@ -37,7 +37,7 @@ export async function readAvailabilityInputs(
   span: Span,
 ): Promise<AvailabilityInputs> {
   const integrationIds = [...new Set(devices.map((device) => device.integration_id))];
-  const [segments, windows, outages] = await Promise.all([
+  const [segments, windows, outages, absences] = await Promise.all([
     readSegments(
       db,
       devices.map(({ id }) => id),
@@ -46,6 +46,7 @@ export async function readAvailabilityInputs(
     ),
     readMaintenanceOf(db, devices, span),
     readOutages(db, integrationIds, span),
+    readAbsences(db, devices, span),
   ]);
   if (segments.length > MAX_SEGMENTS) {
     throw fault('BAD_USER_INPUT', 'These devices changed too often for this window: choose a shorter one.');
@@ -61,7 +62,11 @@ export async function readAvailabilityInputs(
   return {
     segmentsOf: ({ id }) => byDevice.get(id) ?? [],
     maintenanceOf,
-    outagesOf: ({ integration_id: id }) => [...ours, ...(outages.get(id) ?? [])],
+    outagesOf: ({ id, integration_id: integrationId }) => [
+      ...ours,
+      ...(outages.get(integrationId) ?? []),
+      ...(absences.get(id) ?? []),
+    ],
   };
 }
 
@@ -79,6 +84,40 @@ async function readOutages(
     .execute();
   const groups = Map.groupBy(rows, (row) => row.integration_id);
   return new Map(groups.entries().map(([id, each]) => [id, each.map((row) => ({ from: row.from_at, to: row.to_at }))]));
+}
+
+/** When devices were gone: removed with their platform's inventory, and listed again later. Nobody heard them meanwhile. */
+async function readAbsences(
+  db: Database,
+  devices: readonly HistoryDevice[],
+  { to }: Span,
+): Promise<ReadonlyMap<string, readonly Outage[]>> {
+  const rows = await db.read
+    .selectFrom('inventory_changes')
+    .select(['device_id', 'kind', 'at'])
+    .where(
+      isOneOf(
+        'inventory_changes.device_id',
+        devices.map(({ id }) => id),
+      ),
+    )
+    .where('kind', 'in', ['REMOVED', 'RESTORED'])
+    .where('at', '<', to)
+    .orderBy('seq')
+    .execute();
+  const groups = Map.groupBy(rows, (row) => row.device_id);
+  return new Map(
+    groups
+      .entries()
+      .map(([id, changes]) => [
+        id,
+        changes.flatMap(({ kind, at }, index) =>
+          kind === 'REMOVED'
+            ? [{ from: at, to: changes.slice(index + 1).find((next) => next.kind === 'RESTORED')?.at ?? null }]
+            : [],
+        ),
+      ]),
+  );
 }
 
 /** IANA time zones of sites that have one. */

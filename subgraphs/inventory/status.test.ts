@@ -303,6 +303,31 @@ eachEngine('status and its history', (openDb) => {
     });
   });
 
+  it('proves nothing of the time in which the device was gone from its platform', async () => {
+    const segments: readonly Segment[] = [[NOW - 30 * DAY, null, 'ONLINE']];
+    const { subgraph, db } = await open([device('a'), device('b')], { a: segments, b: segments }, []);
+    const change = { org_id: 'org_a', site_id: 'site_1', fields: '[]' };
+    await db.write((tx) =>
+      tx
+        .insertInto('inventory_changes')
+        .values([
+          { ...change, seq: 9_001, device_id: device('a').id, kind: 'REMOVED', at: NOW - 6 * DAY },
+          { ...change, seq: 9_002, device_id: device('a').id, kind: 'RESTORED', at: NOW - 4 * DAY },
+          { ...change, seq: 9_003, device_id: device('b').id, kind: 'UPDATED', at: NOW - 5 * DAY },
+        ])
+        .execute(),
+    );
+    const query = `query ($id: ID!) { device(id: $id) { availability(window: { last: "P10D" }) { ${AVAILABILITY} } } }`;
+    const ofDevice = async (id: string) => (await ask(subgraph, admin, query, { id })).data.device.availability;
+    expect(await ofDevice(device('a').id)).toMatchObject({
+      percent: 100,
+      uptimeSeconds: 8 * 86_400,
+      unknownSeconds: 2 * 86_400,
+      coveragePercent: 80,
+    });
+    expect(await ofDevice(device('b').id)).toMatchObject({ uptimeSeconds: 10 * 86_400, unknownSeconds: 0 });
+  });
+
   it('of a site is the mean of its devices, in days of its zone', async () => {
     const devices = [
       device('a'),
@@ -375,7 +400,7 @@ eachEngine('status and its history', (openDb) => {
     take();
     const { data, errors } = await ask(subgraph, admin, query);
     // The page and its stamp; then segments, windows, outages, who has none, zones; and pages of history, who has none, windows.
-    expect(take()).toBeLessThanOrEqual(10);
+    expect(take()).toBeLessThanOrEqual(11);
     expect(errors).toEqual([]);
     const { nodes } = data._entities[0].devices;
     expect(nodes).toHaveLength(120);
