@@ -117,6 +117,17 @@ describe('the adapter', () => {
     expect((await list(rig.open())).get(leaf)?.status).toMatchObject({ state: 'UNKNOWN', reason: 'PARENT_DOWN' });
   });
 
+  it('names every host and port that was reached', async () => {
+    const adapter = rig.open();
+    const { checks } = await adapter.probe(signal);
+    const tcp = checks.find(({ id }) => id === 'tcp');
+    expect(tcp?.state).toBe('PASS');
+    const asked = rig.settings.sources.filter(({ protocol, port }) => protocol !== 'http' || port !== undefined);
+    expect(asked.length).toBeGreaterThan(2);
+    for (const { id, port } of asked)
+      expect(tcp?.detail).toMatch(new RegExp(`${id} 127\\.0\\.0\\.1:${port ?? '\\d+'}`));
+  });
+
   it('names the permission that is missing', async () => {
     rig.simulator.setFaults({ refuseFilter: 'zigbee2mqtt-1/bridge/devices' });
     const { checks } = await rig.open().probe(signal);

@@ -6,6 +6,8 @@ import { type Surveyed, trySources } from './surveys.ts';
 
 type Finding = Pick<ProbeCheck, 'state' | 'detail'>;
 
+/** A hundred sources with long names make a long line. */
+const MAX_DETAIL = 2_000;
 const PASS: Finding = { state: 'PASS', detail: null };
 
 /** Which check a failure belongs to. */
@@ -51,6 +53,12 @@ export async function probe(
 
 function findingOf(id: string, found: readonly Surveyed[], connections: Connections): Finding {
   switch (id) {
+    case 'tcp': {
+      // What a firewall between us and the sensors has to let through.
+      const places = found.filter(({ driver: { source } }) => connections.hasHost(source));
+      const list = places.map(({ driver: { source } }) => `${source.id} ${connections.urlOf(source).host}`);
+      return { state: 'PASS', detail: list.length === 0 ? null : list.join(', ').slice(0, MAX_DETAIL) };
+    }
     case 'tls': {
       const plain = found.filter(
         ({ driver: { source } }) => connections.hasHost(source) && connections.urlOf(source).protocol === 'http:',
