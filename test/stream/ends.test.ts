@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { createClient } from 'graphql-ws';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
+import { MAX_BUFFERED_BYTES } from '../../gateway/ws/server.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { overServerSentEvents, overWebSocket, TRANSPORTS } from './clients.ts';
 import { type House, openHouse } from './house.ts';
@@ -111,6 +112,35 @@ eachEngine('streams', (open, engine) => {
 
   describe.runIf(engine === 'sqlite')('of clients that read nothing', () => {
     const large = { summary: 'x'.repeat(32_000) };
+
+    it('share with others: the others go on, the close says why, nothing is lost', { timeout: 30_000 }, async () => {
+      // No stream ends because it waits: whoever is cut is cut by his own bound, and whoever waits for him hangs.
+      await start({ streamStallMs: 3_600_000 });
+      const token = await house.token();
+      const variables = { after: house.cursorAt(0) };
+      const [fast, stalled] = [0, 1].map(() => overWebSocket({ url: house.url, token, query: LARGE, variables }));
+      if (fast === undefined || stalled === undefined) throw new Error('two were opened');
+      // A stream that is open need not have found its place yet; one that tells the end of its replay has.
+      await Promise.all([fast, stalled].map((each) => each.until(() => each.items.length > 0)));
+      await expect.poll(() => house.engine.streams()).toMatchObject({ groups: 1, subscribers: 2 });
+      stalled.pause();
+      let sent = 0;
+      while (house.engine.streams().subscribers === 2) {
+        sent = (await house.happen(...Array.from({ length: 20 }, () => large))).at(-1) ?? 0;
+        await fast.until(() => idsOf(fast.items).length === sent);
+      }
+      // The kernel's buffers on both sides take some megabytes of it; ours takes one.
+      expect(sent * 32_000).toBeLessThan(64 * MAX_BUFFERED_BYTES);
+      stalled.resume();
+      expect(await stalled.untilEnded()).toEqual({ code: 4413, reason: 'Too slow: resume with your last cursor' });
+      const known = idsOf(stalled.items).length;
+      const { cursor } = Object(stalled.items.at(-1)).data.events;
+      const again = overWebSocket({ url: house.url, token, query: LARGE, variables: { after: cursor } });
+      await again.until(() => idsOf(again.items).length === sent - known);
+      expect([...idsOf(stalled.items), ...idsOf(again.items)]).toEqual(idsOf(fast.items));
+      again.cut();
+      fast.cut();
+    });
 
     it.each(TRANSPORTS)('are given a replay at the pace at which they read, over %s', async (_, subscribe) => {
       await start();
