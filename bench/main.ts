@@ -51,7 +51,7 @@ if (unknown.length > 0) {
   process.exitCode = 1;
 } else {
   console.log(`${machineLine()}\n`);
-  for (const name of asked.length > 0 ? asked : PARTS.keys()) {
+  for (const name of asked.length > 0 ? asked : [...PARTS.keys(), 'stream']) {
     const part = await runnerOf(name)?.();
     if (part !== undefined) console.log(tableOf(part));
   }

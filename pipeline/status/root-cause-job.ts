@@ -220,7 +220,7 @@ export function createRootCauseJob({
     return rows.length === PORTION;
   }
 
-  /** Failed parents without an incident, and devices that are up and still explained. */
+  /** Failed parents without an incident, devices that are up and still explained, and those that left a dark site. */
   async function sweep(now: number): Promise<void> {
     const parents = await db.read
       .selectFrom('devices')
@@ -241,7 +241,19 @@ export function createRootCauseJob({
       .where('removed_at', 'is', null)
       .limit(PORTION)
       .execute();
-    await settle([...parents, ...up], now);
+    const elsewhere = await db.read
+      .selectFrom('devices')
+      .innerJoin('incidents', 'incidents.id', 'devices.incident_id')
+      .select(['devices.id', 'devices.integration_id'])
+      .where('incidents.closed_at', 'is', null)
+      .where('incidents.cause', '=', 'SITE_POWER')
+      .where('devices.removed_at', 'is', null)
+      .where((eb) =>
+        eb.or([eb('devices.site_id', 'is', null), eb('devices.site_id', '<>', eb.ref('incidents.root_id'))]),
+      )
+      .limit(PORTION)
+      .execute();
+    await settle([...parents, ...up, ...elsewhere], now);
   }
 
   return {

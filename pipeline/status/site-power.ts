@@ -265,6 +265,8 @@ export function createSitePower({ db, writer }: SitePowerDeps): SitePower {
       .selectFrom('devices')
       .select((eb) => eb.fn.countAll<number>().as('total'))
       .where('incident_id', '=', incident.id)
+      // What was taken elsewhere meanwhile says nothing about power here.
+      .where('site_id', '=', incident.root_id)
       .where('removed_at', 'is', null)
       .executeTakeFirstOrThrow();
     const evidence = evidenceOf(incident);

@@ -287,6 +287,25 @@ eachEngine('rules together', (open) => {
     expect(await device('door-1')).toMatchObject({ state: 'OFFLINE', last_seen_at: clock.now() });
   });
 
+  it('explain nothing by the power of a site that a device has left, nor wait for it there', async () => {
+    const { db, tell, write, draft, pass, device, feed, siteId } = await start();
+    await db.write((tx) =>
+      tx.updateTable('devices').set({ type: 'PANEL' }).where('native_id', '=', 'door-5').execute(),
+    );
+    await write([draft('door-5', { family: 'ALARM', type: 'alarm.power_lost' })]);
+    await pass(SECOND);
+    await tell('OFFLINE', 'door-0', 'door-1');
+    expect(await device('door-0')).toMatchObject({ suppressed_by: siteId });
+    await db.write((tx) =>
+      tx.updateTable('devices').set({ site_id: 'site_a2' }).where('native_id', '=', 'door-0').execute(),
+    );
+    await pass(MINUTE);
+    await pass(MINUTE);
+    expect(await device('door-0')).toMatchObject({ state: 'OFFLINE', suppressed_by: null, incident_id: null });
+    expect(await device('door-1')).toMatchObject({ suppressed_by: siteId });
+    expect((await feed()).health).toEqual(['door-0 health.offline']);
+  });
+
   it('go by the clock of now when it was set back', async () => {
     const { db, tell, clock, rootCauses } = await start();
     await tell('OFFLINE', 'rec');
