@@ -306,6 +306,28 @@ eachEngine('rules together', (open) => {
     expect((await feed()).health).toEqual(['door-0 health.offline']);
   });
 
+  it('make one incident of a storm of repetitions in disorder', async () => {
+    const { db, write, draft, clock, feed, pass } = await start();
+    const claim = { state: 'OFFLINE', reason: 'REPORTED', vendorState: null, observedAt: null } as const;
+    const storm = Array.from({ length: 200 }, (_, at) =>
+      ['rec', ...CAMERAS].map((name) =>
+        // By a step that shares no divisor with 200: each instant once, none in order.
+        draft(name, { type: 'health.offline', claim, occurredAt: new Date(clock.now() - ((at * 77) % 200) * 5) }),
+      ),
+    ).flat();
+    for (let from = 0; from < storm.length; from += 90) await write(storm.slice(from, from + 90));
+    await pass(10 * SECOND);
+    const incidents = await db.read.selectFrom('incidents').selectAll().execute();
+    expect(incidents).toMatchObject([{ cause: 'DEVICE_DOWN', root_id: deviceId('int_a', 'rec'), affected: 3 }]);
+    expect((await feed()).system).toEqual(['incident.opened']);
+    const changes = db.read.selectFrom('events').select('device_id').where('changed', '=', 1);
+    expect(await changes.execute()).toHaveLength(4);
+    const down = db.read.selectFrom('devices').select(['state_since', 'flapping']).where('state', '=', 'OFFLINE');
+    expect(new Set((await down.execute()).map((row) => `${row.state_since} ${row.flapping}`))).toEqual(
+      new Set([`${clock.now() - 10 * SECOND - 995} 0`]),
+    );
+  });
+
   it('go by the clock of now when it was set back', async () => {
     const { db, tell, clock, rootCauses } = await start();
     await tell('OFFLINE', 'rec');
