@@ -31,6 +31,12 @@ describe('decide', () => {
     expect([at(0), at(0.5), at(1)]).toEqual([54 * MINUTE, 60 * MINUTE, 66 * MINUTE]);
   });
 
+  it('does not wait for the time that it was before the clock was set back', () => {
+    expect(decide(facts({ lastSyncAt: T0 + 60 * MINUTE }))).toMatchObject({ syncAt: T0, trigger: 'SCHEDULE' });
+    const retry = { at: T0 + MINUTE, isAsked: false };
+    expect(decide(facts({ lastSyncAt: T0 + 60 * MINUTE, retry }))).toMatchObject({ syncAt: T0 + MINUTE });
+  });
+
   it.each([
     ['a moment too early', 5 * MINUTE - 1, 'PUSH_WITH_POLL_FALLBACK'],
     ['at its expected silence', 5 * MINUTE, 'POLLING_FALLBACK_ACTIVE'],

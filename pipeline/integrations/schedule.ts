@@ -75,7 +75,9 @@ export function decide(facts: ScheduleFacts): Decision {
   const mode = canPoll ? (isSilent ? FALLBACK : PUSH) : facts.ingestMode;
   const isPolling = mode === FALLBACK || mode === 'POLL_ONLY';
   const interval = spreadInterval(isPolling ? ingest.pollIntervalMs : ingest.syncIntervalMs, spread);
-  const due = lastSyncAt === null ? now : lastSyncAt + interval;
+  // A sync of the future was by a clock that has been set back: nobody knows how long ago that is.
+  const isOfFuture = lastSyncAt !== null && lastSyncAt > now && retry === null;
+  const due = lastSyncAt === null || isOfFuture ? now : lastSyncAt + interval;
   const syncAt = retry === null ? due : retry.isAsked ? retry.at : Math.min(due, retry.at);
   return {
     mode,
