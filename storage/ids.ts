@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, hash, randomBytes } from 'node:crypto';
 
 const RANDOM_BYTES = 12;
 
@@ -9,7 +9,7 @@ export function newId(prefix: string): string {
 
 /** A device's id: the same for ever for (integration, native id), so that every subgraph can compute it without asking. */
 export function deviceId(integrationId: string, nativeId: string): string {
-  return `dev_${createHash('sha256').update(integrationId).update('\0').update(nativeId).digest('hex').slice(0, 32)}`;
+  return `dev_${hash('sha256', `${integrationId}\0${nativeId}`, 'hex').slice(0, 32)}`;
 }
 
 /** A zone's id: the same for ever for (site, name), so that syncs need not look it up. */

@@ -13,7 +13,16 @@ import { siteChange, zoneChange } from './field-changes.ts';
 import { type Change, writeChanges } from './changes.ts';
 import { insertLinks, replaceLinks } from './device-links.ts';
 import { insertDevices, replaceLists, updateDevices, type WrittenDevice } from './device-writes.ts';
-import { BELIEVED, firstStatus, healthDraft, judge, type Refresh, refreshStatus } from './listed-status.ts';
+import {
+  BELIEVED,
+  firstStatus,
+  GLANCED,
+  healthDraft,
+  judge,
+  type Refresh,
+  refreshStatus,
+  saysNothingNew,
+} from './listed-status.ts';
 import { inventoryDraft } from './inventory-events.ts';
 import { movedTo, positionChange, storedPosition } from './positions.ts';
 import { createSiteResolver } from './site-resolver.ts';
@@ -40,6 +49,7 @@ export interface ChunkResult {
 }
 
 const KNOWN = [
+  'id',
   'site_id',
   'content_hash',
   'zone_id',
@@ -48,10 +58,12 @@ const KNOWN = [
   'updated_at',
   'latitude',
   'longitude',
-  ...BELIEVED,
+  ...GLANCED,
 ] as const satisfies readonly (keyof DeviceRow)[];
 
 type Known = Pick<DeviceRow, (typeof KNOWN)[number]>;
+
+type Believed = Pick<DeviceRow, (typeof BELIEVED)[number]>;
 
 /**
  * Brings a part of a listing into the store, in the caller's transaction: new devices, changed fields, moves, returns,
@@ -66,10 +78,7 @@ export async function applyChunk(
 ): Promise<ChunkResult> {
   const { integration, now, startedAt } = context;
   await lockIntegration(context.db, tx, integration.id);
-  const known = await knownDevices(
-    tx,
-    records.map(({ id }) => id),
-  );
+  const { known, believed } = await knownDevices(tx, context, records);
   const resolve = await createSiteResolver(tx, integration.id);
   const policyOf = await readPolicies(tx, integration.org_id);
 
@@ -95,9 +104,11 @@ export async function applyChunk(
     if (!sameContent || !samePlace || moved !== null || before.removed_at !== null || before.missed_syncs > 0) {
       touched.push({ device, before, sameContent });
     }
-    const verdict = judge(before, record, { integrationId: integration.id, now, siteId, policyOf });
+    const belief = believed.get(record.id);
+    if (belief === undefined) continue;
+    const verdict = judge(belief, record, { integrationId: integration.id, now, siteId, policyOf });
     if (verdict.refresh !== null) refreshes.push(verdict.refresh);
-    if (verdict.claim !== null) drafts.push(healthDraft(record, before.state, verdict.claim));
+    if (verdict.claim !== null) drafts.push(healthDraft(record, belief.state, verdict.claim));
   }
 
   const full = await fullRows(
@@ -192,10 +203,43 @@ function changesOf(device: WrittenDevice, before: Known, listed: readonly FieldC
   return changes;
 }
 
-async function knownDevices(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, Known>> {
-  if (ids.length === 0) return new Map();
+/** What is known of devices; and what is believed of those of which the listing may say something new. */
+interface KnownDevices {
+  readonly known: ReadonlyMap<string, Known>;
+  readonly believed: ReadonlyMap<string, Believed>;
+}
+
+async function knownDevices(
+  tx: Tx,
+  { integration, startedAt, now }: ChunkContext,
+  records: readonly DeviceRecord[],
+): Promise<KnownDevices> {
+  if (records.length === 0) return { known: new Map(), believed: new Map() };
+  const ids = records.map(({ id }) => id);
+  // Claims without a time of their own are news each time: then one read is cheaper than two.
+  if (records.some(({ claim }) => claim?.observedAt === startedAt)) {
+    const columns = [...new Set([...KNOWN, ...BELIEVED])];
+    const rows = await tx.selectFrom('devices').select(columns).where('id', 'in', ids).execute();
+    const known = new Map(rows.map((row) => [row.id, row]));
+    return { known, believed: known };
+  }
   const rows = await tx.selectFrom('devices').select(KNOWN).where('id', 'in', ids).execute();
-  return new Map(rows.map((row) => [row.id, row]));
+  const known = new Map(rows.map((row) => [row.id, row]));
+  const open = records.filter((record) => {
+    const row = known.get(record.id);
+    return row !== undefined && !saysNothingNew(row, record, { integrationId: integration.id, now });
+  });
+  if (open.length === 0) return { known, believed: new Map() };
+  const beliefs = await tx
+    .selectFrom('devices')
+    .select(BELIEVED)
+    .where(
+      'id',
+      'in',
+      open.map(({ id }) => id),
+    )
+    .execute();
+  return { known, believed: new Map(beliefs.map((row) => [row.id, row])) };
 }
 
 async function fullRows(tx: Tx, ids: readonly string[]): Promise<ReadonlyMap<string, DeviceRow>> {

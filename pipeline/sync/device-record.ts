@@ -17,7 +17,7 @@ const MAX_LIST = 50;
 const MAX_SEARCH_TEXT = 2_000;
 
 /** The columns of a device that a listing alone decides. */
-export type ListedColumns = Pick<DeviceRow, keyof typeof LISTED_FIELDS | 'native_id' | 'content_hash' | 'search_text'>;
+export type ListedColumns = Pick<DeviceRow, keyof typeof LISTED_FIELDS | 'native_id' | 'content_hash'>;
 
 /** What a listing claims about a device's state. */
 export interface ListedClaim {
@@ -70,7 +70,8 @@ function distinct(values: readonly (string | null)[]): string[] {
   return [...new Set(values.filter((value) => value !== null))].slice(0, MAX_LIST);
 }
 
-function searchText(columns: Omit<ListedColumns, 'content_hash' | 'search_text'>, record: readonly string[]): string {
+/** What a device is found by. Made where it is written: most devices of most listings are as they were. */
+export function searchTextOf({ columns, macs, tags, externalIds }: DeviceRecord): string {
   const words = [
     columns.name,
     columns.native_id,
@@ -80,7 +81,10 @@ function searchText(columns: Omit<ListedColumns, 'content_hash' | 'search_text'>
     columns.serial_number,
     columns.hostname,
     columns.ip,
-    ...record,
+    ...macs,
+    ...macs.map((mac) => mac.replaceAll(':', '')),
+    ...tags,
+    ...externalIds.map(({ value }) => value),
   ];
   return distinct(words).join(' ').toLowerCase().slice(0, MAX_SEARCH_TEXT).toWellFormed();
 }
@@ -140,12 +144,6 @@ export function toRecord(draft: DeviceDraft, { integrationId, vendor, startedAt 
     warranty_expires_at: instant(draft.warrantyExpiresAt),
     end_of_support_at: instant(draft.endOfSupportAt),
   };
-  const search = searchText(content, [
-    ...macs,
-    ...macs.map((mac) => mac.replaceAll(':', '')),
-    ...tags,
-    ...externalIds.map(({ value }) => value),
-  ]);
   return {
     id: deviceId(integrationId, draft.nativeId),
     columns: {
@@ -156,7 +154,6 @@ export function toRecord(draft: DeviceDraft, { integrationId, vendor, startedAt 
         JSON.stringify([Object.values(content), externalIds, zone, ...(links.length === 0 ? [] : [links])]),
         'base64url',
       ),
-      search_text: search,
     },
     macs,
     tags,

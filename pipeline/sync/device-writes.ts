@@ -4,7 +4,7 @@ import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DevicesTable } from '../../storage/tables.ts';
 import { bulkUpdateDevices, type ColumnType } from './bulk-update.ts';
-import type { DeviceRecord } from './device-record.ts';
+import { type DeviceRecord, searchTextOf } from './device-record.ts';
 
 /** A listed device with the place that our bindings give it. */
 export interface WrittenDevice {
@@ -86,9 +86,12 @@ const STATUS = [
 
 const IDENTITY = ['id', 'org_id', 'integration_id', 'vendor', 'first_seen_at'] as const;
 
+const INSERTED = [...IDENTITY, ...LISTED.map(({ name }) => name), ...STATUS];
+
 function listed({ integration, now }: WriteContext, { record, siteId, zoneId, position }: WrittenDevice) {
   return {
     ...record.columns,
+    search_text: searchTextOf(record),
     id: record.id,
     org_id: integration.org_id,
     integration_id: integration.id,
@@ -115,15 +118,10 @@ export async function insertDevices(
   const sorted = devices.toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1));
   await context.db.bulkInsert(tx, {
     table: 'devices',
-    columns: [...IDENTITY, ...LISTED.map(({ name }) => name), ...STATUS],
+    columns: INSERTED,
     rows: sorted.map((device) => {
-      const row = listed(context, device);
-      const status = statusOf(device.record);
-      return [
-        ...IDENTITY.map((name) => row[name]),
-        ...LISTED.map(({ name }) => row[name]),
-        ...STATUS.map((name) => status[name]),
-      ];
+      const row = { ...listed(context, device), ...statusOf(device.record) };
+      return INSERTED.map((name) => row[name]);
     }),
   });
   const records = sorted.map(({ record }) => record);

@@ -9,7 +9,17 @@ import type { PolicyOf } from '../status/policies.ts';
 import { segmentsOf, writeSegments } from '../status/segments.ts';
 import type { DeviceRecord, ListedClaim } from './device-record.ts';
 
-/** What a listing is compared with. */
+/** Enough to see whether a listing says anything that is not known. */
+export const GLANCED = [
+  'last_seen_at',
+  'telemetry',
+  'evidence',
+  'state_observed_at',
+] as const satisfies readonly (keyof DeviceRow)[];
+
+type Glanced = Pick<DeviceRow, (typeof GLANCED)[number]>;
+
+/** What a listing is compared with where it does. */
 export const BELIEVED = [
   'id',
   'type',
@@ -67,17 +77,25 @@ export function wordOf(
   return { source: 'POLL', integrationId, state, reason, observedAt, receivedAt: now, inboxId: 0 };
 }
 
+/** Whether evidence, as text, has the listing's word: all but when it was received, for that alone is no news. */
+function hasWord(stored: string, { state, reason, observedAt }: ListedClaim, integrationId: string): boolean {
+  // As `wordOf` is written; made by hand because it is made for each device of each listing.
+  const why = reason === null ? 'null' : `"${reason}"`;
+  return stored.includes(
+    `{"source":"POLL","integrationId":"${integrationId}","state":"${state}","reason":${why},"observedAt":${observedAt},`,
+  );
+}
+
 /**
  * Evidence with the listing's word, as text; as it was where the listing says what it said before of the same instant.
  * Most devices are known by listings alone: theirs is not even parsed.
  *
  * @param isNews nothing newer is known from anybody
  */
-function evidenceText(stored: string, word: Evidence, isNews: boolean): string {
+function evidenceText(stored: string, claim: ListedClaim, context: JudgeContext, isNews: boolean): string {
+  if (hasWord(stored, claim, context.integrationId)) return stored;
+  const word = wordOf(claim, context);
   const own = JSON.stringify(word);
-  // All but when it was received: that alone is no news.
-  const said = own.slice(0, own.indexOf(',"receivedAt"'));
-  if (stored.includes(said)) return stored;
   const isAlone = stored === '[]' || (stored.startsWith('[{"source":"POLL"') && !stored.includes('},{'));
   return isNews && isAlone ? `[${own}]` : JSON.stringify(withEvidence(parseEvidence(stored), word));
 }
@@ -89,6 +107,20 @@ function isNews(status: DeviceStatus, claim: ListedClaim): boolean {
 
 function isDueBy({ pending, flapUntil }: DeviceStatus, at: number): boolean {
   return (pending !== null && pending.until <= at) || (flapUntil !== null && flapUntil <= at);
+}
+
+/** Whether a listing says of a device what is known already: `judge` would find nothing to write. */
+export function saysNothingNew(
+  row: Glanced,
+  record: DeviceRecord,
+  { integrationId, now }: Pick<JudgeContext, 'integrationId' | 'now'>,
+): boolean {
+  const { claim, lastSeenAt } = record;
+  return (
+    (claim === null || (claim.observedAt <= row.state_observed_at && hasWord(row.evidence, claim, integrationId))) &&
+    (lastSeenAt === null || lastSeenAt <= (row.last_seen_at ?? 0)) &&
+    telemetryText(row.telemetry, record, now) === row.telemetry
+  );
 }
 
 /**
@@ -106,8 +138,7 @@ export function judge(row: Believed, record: DeviceRecord, context: JudgeContext
   const lastSeenAt = seen !== null && seen > (row.last_seen_at ?? 0) ? seen : row.last_seen_at;
   const telemetry = telemetryText(row.telemetry, record, now);
   // The event brings its own evidence.
-  const evidence =
-    claim === null || isEvent ? row.evidence : evidenceText(row.evidence, wordOf(claim, context), news !== null);
+  const evidence = claim === null || isEvent ? row.evidence : evidenceText(row.evidence, claim, context, news !== null);
   // What time is about to make effective is logged by whoever lets it pass; a listing must not do so in silence.
   const isDue = news !== null && isBound && isDueBy(before, news.observedAt);
   const silent = isEvent || isDue ? null : news;
