@@ -53,6 +53,19 @@ describe('inventory', () => {
     expect(camera?.nativeSiteId).toBe(site?.nativeId);
   });
 
+  it('says that cameras tell of motion only where motion is subscribed to', async () => {
+    const tells = async (from: Adapter) =>
+      (await listAll(from)).filter(
+        ({ type, capabilities }) => type === 'CAMERA' && capabilities?.includes('EMITS_SENSOR'),
+      );
+    const cameras = (await listAll(adapter)).filter(({ type }) => type === 'CAMERA');
+    expect(cameras.length).toBeGreaterThan(0);
+    expect(await tells(adapter)).toEqual([]);
+    const watching = connect(simulator, { activities: ['motion'] });
+    expect(await tells(watching)).toHaveLength(cameras.length);
+    await watching.close();
+  });
+
   it.each(['data', 'capital', 'array'])('reads driver settings as %s', async (driverShape) => {
     await control(simulator, 'faults', { driverShape });
     const devices = await listAll(adapter);

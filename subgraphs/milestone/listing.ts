@@ -127,6 +127,7 @@ export async function* listInventory(parts: Parts, signal: AbortSignal): AsyncGe
   const [firstSite = null] = sites.keys();
   const zones = await zonesOf(parts, signal);
   const takesEvents = await parts.takesEvents(signal);
+  const tellsMotion = settings.activities.includes('motion');
   if (settings.driverSettings) await drivers.read([...hardware.values()], signal);
 
   function draft(
@@ -142,7 +143,8 @@ export async function* listInventory(parts: Parts, signal: AbortSignal): AsyncGe
     }
     const driver = above.hardware === null ? null : drivers.of(above.hardware.id);
     const zone = collection === 'cameras' ? (zones.get(record.id) ?? null) : null;
-    return normalizeDevice(record, { collection, siteId, ...above, driver, zone, takesEvents, status, checkedAt });
+    const around = { collection, siteId, ...above, driver, zone, takesEvents, tellsMotion, status, checkedAt };
+    return normalizeDevice(record, around);
   }
 
   function pageOf(drafts: readonly (DeviceDraft | null)[]): DevicePage {

@@ -41,6 +41,8 @@ export interface Surroundings {
   readonly zone: string | null;
   /** Whether the platform takes events of others at its cameras; default false. */
   readonly takesEvents?: boolean;
+  /** Cameras' motion is subscribed to. */
+  readonly tellsMotion?: boolean;
   readonly status: StatusClaim | null;
   readonly checkedAt: Date;
 }
@@ -122,9 +124,17 @@ export function positionOf(text: string): PositionDraft | null {
     : { latitude: Number(latitude), longitude: Number(longitude) };
 }
 
-function capabilitiesOf(type: DeviceType, { collection, takesEvents }: Surroundings): readonly DeviceCapability[] {
+function capabilitiesOf(
+  type: DeviceType,
+  { collection, takesEvents, tellsMotion }: Surroundings,
+): readonly DeviceCapability[] {
   const own = CAPABILITIES.get(type) ?? ['EMITS_HEALTH'];
-  return collection === 'cameras' && takesEvents === true ? ['CUSTOM_EVENT', ...own] : own;
+  if (collection !== 'cameras') return own;
+  return [
+    ...(takesEvents === true ? (['CUSTOM_EVENT'] as const) : []),
+    ...own,
+    ...(tellsMotion === true ? (['EMITS_SENSOR'] as const) : []),
+  ];
 }
 
 /** Only of what is listed: an orphan is shown without a parent. */
