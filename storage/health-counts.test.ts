@@ -143,7 +143,7 @@ eachEngine('kept counts', (open, engine) => {
     const before = await keptHealth(old);
     // Back to before the counts were kept.
     await old.write(async (tx) => {
-      const all = ['insert', 'update', 'delete', ...(engine === 'sqlite' ? ['enter', 'leave'] : [])];
+      const all = ['insert', 'update', 'delete', ...(engine === 'sqlite' ? ['first', 'enter', 'leave'] : [])];
       for (const name of all.map((each) => `health_counts_${each}`)) {
         await sql.raw(`drop trigger "${name}"${engine === 'postgres' ? ' on devices' : ''}`).execute(tx);
         if (engine === 'postgres') await sql.raw(`drop function "${name}"`).execute(tx);

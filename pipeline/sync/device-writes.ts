@@ -116,13 +116,13 @@ export async function insertDevices(
   if (devices.length === 0) return;
   // In order of id, which is a hash: the indexes that begin with it are walked once and not jumped about in.
   const sorted = devices.toSorted((a, b) => (a.record.id < b.record.id ? -1 : 1));
+  const rows = sorted.map((device) => ({ ...listed(context, device), ...statusOf(device.record) }));
+  // A platform knows some of these columns of none of its devices: what is empty in all rows need not be named.
+  const columns = INSERTED.filter((name) => rows.some((row) => row[name] !== null));
   await context.db.bulkInsert(tx, {
     table: 'devices',
-    columns: INSERTED,
-    rows: sorted.map((device) => {
-      const row = { ...listed(context, device), ...statusOf(device.record) };
-      return INSERTED.map((name) => row[name]);
-    }),
+    columns,
+    rows: rows.map((row) => columns.map((name) => row[name])),
   });
   const records = sorted.map(({ record }) => record);
   await insertMacs(tx, context, records);

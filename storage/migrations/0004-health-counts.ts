@@ -62,10 +62,14 @@ function onSqlite(): readonly string[] {
   const onUpdate = `after update of ${[...PLACE, ...STATE].map((name) => `"${name}"`).join(', ')} on "devices"`;
   // Conditions and not queries within: half the cost for each of the thousands of rows of a first sync.
   return [
-    // Of the twenty thousand rows of a first sync all but a few find their site's: an update is half of `add`.
+    // Apart, and not `add`: all but a few of the twenty thousand rows of a first sync find their site's counts.
+    `create trigger "health_counts_first" before insert on "devices"
+      when new.removed_at is null and not exists (select 1 from "health_counts" where ${ofNew}) begin
+        insert into "health_counts" (${KEY_AND_NAMES})
+          values (new.org_id, coalesce(new.site_id, ''), ${COLUMNS.map(() => '0').join(', ')});
+      end`,
     `create trigger "health_counts_insert" after insert on "devices" when new.removed_at is null begin
       update "health_counts" set ${more.join(', ')} where ${ofNew};
-      insert into "health_counts" (${KEY_AND_NAMES}) select ${valuesOf('new', '')} where changes() = 0;
     end`,
     `create trigger "health_counts_delete" after delete on "devices" when old.removed_at is null begin ${add('old', '-')} end`,
     `create trigger "health_counts_leave" ${onUpdate}
