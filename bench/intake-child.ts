@@ -32,7 +32,7 @@ const calls = {
         publicSchema: buildSchema('type Query { nothing: Int }'),
         execute: absent,
         subscribe: absent,
-        streams: () => ({ groups: 0, subscribers: 0, items: 0, deliveries: 0 }),
+        streams: () => ({ groups: 0, subscribers: 0, items: 0, executed: 0, deliveries: 0 }),
       },
       authenticator: createAuthenticator({ ...config.auth, logger }),
       intake,

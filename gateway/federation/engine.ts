@@ -221,7 +221,7 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
     generation: () => generation,
     retryDelayMs: options.streamRetryDelayMs ?? retryDelayMs,
     stallMs: options.streamStallMs ?? STREAM_STALL_MS,
-    counts: { items: 0, deliveries: 0 },
+    counts: { items: 0, executed: 0, deliveries: 0 },
   });
 
   return {

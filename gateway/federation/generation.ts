@@ -16,6 +16,8 @@ import { Operation } from './operation.ts';
 import type { Planner, PlannerFactory } from './planner.ts';
 import { buildPublicSchema, machineryFieldNames } from './public-schema.ts';
 import type { IsSubType } from './representations.ts';
+import { createSharedItems, type SharedItems } from './shared-items.ts';
+import type { Made } from './stream-group.ts';
 import type { SubgraphTransport } from './transport.ts';
 
 /**
@@ -38,6 +40,8 @@ export class Generation implements PlanContext {
   readonly transports: ReadonlyMap<string, SubgraphTransport>;
   readonly personalTypes: ReadonlySet<string>;
   readonly isSubType: IsSubType;
+  /** What streams make of items that several of them are given. */
+  readonly sharedItems: SharedItems<Made> = createSharedItems();
   readonly #prepared = new Lru<string, Operation | readonly GraphQLError[]>(MAX_CACHED_TEXT);
   readonly #texts = new WeakMap<DocumentNode, string>();
 

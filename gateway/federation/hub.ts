@@ -36,8 +36,10 @@ export interface Backlog {
 
 /** What the hub has done so far. */
 export interface StreamCounts {
-  /** Items that were executed and written, each once for its whole group. */
+  /** Items that were told, each once for its whole group. */
   items: number;
+  /** Items that were executed and written: once for all groups that differ in their filters alone. */
+  executed: number;
   /** Items that were handed to subscribers. */
   deliveries: number;
 }

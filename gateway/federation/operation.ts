@@ -24,6 +24,7 @@ import { type Conditions, conditionNames, plannerText } from './planner-document
 import { resumable, type Resumption } from './resumption.ts';
 import { collectFields, objectShape, type ShapeSource } from './shapes.ts';
 import { type SourceKeys, sourceKeysOf } from './source-keys.ts';
+import { variablesOfItems } from './shared-items.ts';
 import type { Tree } from './tree.ts';
 
 /** Variants kept for one operation; a client with more than four conditions makes the rest anew each time. */
@@ -43,6 +44,8 @@ export class Operation {
   readonly sourceKey: SourceKeys;
   /** How a subscription goes on after an interruption; null when its root field cannot, and for other operations. */
   readonly resumption: Resumption | null;
+  /** Variables on which it depends what is made of an item of the stream; null when nothing can be said of them. */
+  readonly variablesOfItems: ReadonlySet<string> | null;
   readonly generation: Generation;
   readonly #conditionNames: readonly string[];
   readonly #variants = new Map<string, Variant>();
@@ -58,6 +61,8 @@ export class Operation {
     this.sourceKey = sourceKeysOf(document, generation.machinery);
     this.#conditionNames = conditionNames(document);
     this.resumption = definition.operation === OperationTypeNode.SUBSCRIPTION ? resumable(this) : null;
+    this.variablesOfItems =
+      this.resumption === null ? null : variablesOfItems(document, definition.name?.value ?? null);
   }
 
   get schema(): GraphQLSchema {

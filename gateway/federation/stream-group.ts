@@ -9,8 +9,9 @@ import type { Generation } from './generation.ts';
 import type { HubContext, StreamSink } from './hub.ts';
 import { Operation } from './operation.ts';
 import { RequestScope } from './request-scope.ts';
+import { textOf } from './shared-items.ts';
 import { type AnswerError, type SubgraphResult, SubscriptionRefused, TransportError } from './transport.ts';
-import type { Tree } from './tree.ts';
+import { copyOf, isTree, type Tree } from './tree.ts';
 
 /** What an item needs from other subgraphs has so long to come; then the item goes without it, and says so. */
 const ITEM_DEADLINE_MS = 10_000;
@@ -45,7 +46,7 @@ interface Binding {
 }
 
 /** An item of the source, or a place, as it goes to the subscribers. */
-interface Made {
+export interface Made {
   /** Null: nothing is said. */
   readonly text: string | null;
   readonly cursor: string | null;
@@ -77,6 +78,9 @@ export class StreamGroup {
   /** Everything that was made so far has been told. */
   #delivering: Promise<void> = Promise.resolve();
   #turnedAt = 0;
+  /** Groups whose keys are equal make the same of an item; null when nobody else can. */
+  readonly #shareKey: string | null;
+  #itemKey: { readonly binding: Binding; readonly key: string | null } | null = null;
   #fetching: { readonly binding: Binding; readonly fetch: PlanRun['fetch'] } | null = null;
 
   constructor(
@@ -96,6 +100,7 @@ export class StreamGroup {
     this.#after = after;
     this.#isLive = after === null;
     this.#events = events;
+    this.#shareKey = operation.isPersonal ? null : context.accessOf(request.principal);
     void this.#run();
   }
 
@@ -288,6 +293,7 @@ export class StreamGroup {
       principal,
       requestId,
       signal,
+      shareKey: this.#shareKey ?? undefined,
     });
   }
 
@@ -333,6 +339,24 @@ export class StreamGroup {
     return fetch;
   }
 
+  /** What this group makes of items, as text; null when no other makes the same. */
+  #itemKeyFor(binding: Binding): string | null {
+    if (this.#itemKey?.binding === binding) return this.#itemKey.key;
+    const { document, operationName } = this.#request;
+    const { variablesOfItems } = binding.operation;
+    const key =
+      this.#shareKey === null || variablesOfItems === null
+        ? null
+        : JSON.stringify([
+            binding.generation.textOf(document),
+            operationName ?? null,
+            this.#shareKey,
+            textOf(variablesOfItems, this.#variables),
+          ]);
+    this.#itemKey = { binding, key };
+    return key;
+  }
+
   /** Fetches what the item needs, and writes it. @throws the reason when the group was closed meanwhile */
   async #make(item: SubgraphResult): Promise<Made | null> {
     if (item.place !== undefined) return { text: null, cursor: item.place, isItem: false, isReplayComplete: false };
@@ -340,16 +364,36 @@ export class StreamGroup {
     const { generation, operation } = binding;
     const plan = await this.#planOf(operation);
     if (plan === null) return null;
+    const key = item.isShared === true ? this.#itemKeyFor(binding) : null;
+    if (key === null) return this.#write(binding, plan, item);
+    let isOurs = false;
+    const make = (): Promise<Made> => {
+      isOurs = true;
+      return this.#write(binding, plan, item);
+    };
+    try {
+      return await generation.sharedItems.get(item, key, make);
+    } catch (cause) {
+      if (isOurs) throw cause;
+      // Whoever made it has left.
+      return this.#write(binding, plan, item);
+    }
+  }
+
+  async #write(binding: Binding, plan: SubscriptionPlan, item: SubgraphResult): Promise<Made> {
+    const { generation, operation } = binding;
     const scope = new RequestScope(this.#closed.signal, ITEM_DEADLINE_MS);
     try {
       const fetch = this.#fetchFor(binding);
       const run = { ...this.#context.runOf(generation, this.#request, scope, this.#variables, {}), fetch };
-      acceptRoot(plan.source, item, run);
+      const data = item.isShared === true ? copyOf(item.data) : item.data;
+      acceptRoot(plan.source, { ...item, data: isTree(data) ? data : null }, run);
       const { resumption } = operation;
       const cursor = resumption?.cursorOf(run.root) ?? null;
       const isReplayComplete = resumption?.isReplayComplete(run.root) ?? false;
       if (plan.rest !== null) await executePlan(plan.rest, run);
       const text = answerText(operation.variant(this.#variables).shape, run.root, run.errors, undefined);
+      this.#context.counts.executed += 1;
       return { text, cursor, isItem: true, isReplayComplete };
     } finally {
       scope.close();

@@ -6,11 +6,13 @@ import { StreamPlace } from '../../schema/subgraph.ts';
  * stream lives for weeks. A `StreamPlace` of the source is passed on as it is.
  *
  * @param args its context is the one in which the subscription itself is resolved
+ * @param share may take what others have made of the same item instead of making it
  * @returns the errors when the subscription is refused
  */
 export async function subscribeToItems(
   args: ExecutionArgs,
   contextOfItem: () => unknown,
+  share: (root: unknown, make: () => Promise<ExecutionResult>) => Promise<ExecutionResult> = (_, make) => make(),
 ): Promise<ExecutionResult | AsyncGenerator<ExecutionResult | StreamPlace, void, void>> {
   const source = await createSourceEventStream(args);
   if (!(Symbol.asyncIterator in source)) return source;
@@ -21,7 +23,9 @@ export async function subscribeToItems(
       const { done, value } = await events.next();
       if (done === true) return { done, value: undefined };
       if (value instanceof StreamPlace) return { done: false, value };
-      return { done: false, value: await execute({ ...args, rootValue: value, contextValue: contextOfItem() }) };
+      const make = async (): Promise<ExecutionResult> =>
+        execute({ ...args, rootValue: value, contextValue: contextOfItem() });
+      return { done: false, value: await share(value, make) };
     },
     async return() {
       await events.return?.();

@@ -20,6 +20,8 @@ export interface SubgraphFetch {
   readonly requestId: string;
   /** Fires when nobody waits any more. */
   readonly signal: AbortSignal;
+  /** Of a stream: those whose keys are equal may see the same, and may be given one and the same item. */
+  readonly shareKey?: string | undefined;
 }
 
 /** What a subgraph answered. `data` belongs to the receiver, who may change it. */
@@ -28,6 +30,8 @@ export interface SubgraphResult {
   readonly errors?: readonly AnswerError[];
   /** Of a stream: this is no item, but tells up to which cursor everything was sent. */
   readonly place?: string;
+  /** Of a stream: others are given this very object too, and nobody may change it. */
+  readonly isShared?: true;
 }
 
 /** The way to one subgraph: in this process or over the network. Transports belong to whoever made them. */

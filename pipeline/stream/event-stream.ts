@@ -74,6 +74,17 @@ const HINT = 'Read the events and devices that you need as a snapshot, then go o
 
 export function createEventStream(deps: EventStreamDeps): EventStream {
   const { db, tail, cursors, now = Date.now, timing = systemTiming } = deps;
+  /** Items of rows in memory: the same for every stream, so that what is made of one is made once. */
+  const live = new WeakMap<LoggedEvent, StreamItem>();
+
+  function delivered(event: LoggedEvent, replayed: boolean): StreamItem {
+    const known = replayed ? undefined : live.get(event);
+    if (known !== undefined) return known;
+    const item = { __typename: 'EventDelivered', event, cursor: cursors.of(event), replayed } satisfies StreamItem;
+    if (!replayed) live.set(event, item);
+    return item;
+  }
+
   async function* follow(
     request: StreamRequest,
     start: EventPlace | null,
@@ -116,7 +127,7 @@ export function createEventStream(deps: EventStreamDeps): EventStream {
         if (replayed) replayedCount += 1;
         position = event.seq;
         lastItemAt = timing.elapsedMs();
-        yield { __typename: 'EventDelivered', event, cursor: cursors.of(event), replayed } satisfies StreamItem;
+        yield delivered(event, replayed);
       }
       position = Math.max(position, upTo);
       if (isReplaying && position >= head) {
