@@ -130,7 +130,7 @@ export async function benchStream(soakSeconds: number): Promise<PartResult> {
     await clients.call('leave', null as never);
     await subscribed(0);
 
-    // Everybody asks for something else: nothing can be shared but the reading of the log.
+    // Everybody has a filter of his own, and a stream of his own; what is made of an event is the same for all.
     for (let at = 0; at < DISTINCT; at++)
       await subscribe(1, { devices: null, types: ['health.online', 'health.offline', `other.${at}`] });
     await subscribed(DISTINCT);
@@ -203,7 +203,7 @@ export async function benchStream(soakSeconds: number): Promise<PartResult> {
           target: { text: `p99 ${BURST_P99_MS} ms`, isMet: percentile(burst, 0.99) <= BURST_P99_MS },
         },
         {
-          what: `deliveries to ${DISTINCT} subscribers that ask for different things`,
+          what: `deliveries to ${DISTINCT} subscribers with different filters`,
           value: `${count(ours)} per CPU second`,
           baseline: `${count(theirs)}, graphql-ws executing for each`,
           ratio: ours / theirs,
@@ -222,7 +222,7 @@ export async function benchStream(soakSeconds: number): Promise<PartResult> {
       ],
       notes: [
         `Latency from the arrival of the webhook, by the event's receivedAt, to the subscriber, in one process with the processing; every event goes to ${SUBSCRIBERS / GROUPS} subscribers in one of ${GROUPS} different subscriptions, with device and site. Open loop, one event in a webhook.`,
-        'Shared subscriptions are in the part `fanout`. Growth over seconds is mostly caches that fill: `npm run bench -- stream=1800` is the soak.',
+        'Subscribers with different filters have one selection and one access scope. Shared subscriptions are in the part `fanout`. Growth over seconds is mostly caches that fill: `npm run bench -- stream=1800` is the soak.',
       ],
     };
   } finally {
