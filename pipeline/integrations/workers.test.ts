@@ -5,6 +5,7 @@ import type { IngestTraits } from '../../adapter-kit/define-vendor.ts';
 import type { Database } from '../../storage/database.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import type { Arrival } from '../inbox/inbox-writer.ts';
+import { createIntegrationChanges } from '../stream/integration-changes.ts';
 import { createSyncEngine, type SyncEngine } from '../sync/engine.ts';
 import { createIntegrationService } from './service.ts';
 import {
@@ -99,6 +100,26 @@ eachEngine('integration workers', (open) => {
     db.doorbell.ring(`integration:${id}`);
   };
 
+  /** What a watcher of the org's connections sees, one after the other. */
+  const watchModes = (id: string): readonly string[] => {
+    const { clock } = parts;
+    const timing = { elapsedMs: () => clock.now(), after: (ms: number, job: () => void) => clock.after(ms, job) };
+    const stop = new AbortController();
+    onTestFinished(() => stop.abort());
+    const access = { orgIds: [orgId], siteIds: null };
+    const changes = createIntegrationChanges({ db, timing }).subscribe({ access, orgId, signal: stop.signal });
+    const modes: string[] = [];
+    const look = async (): Promise<void> => {
+      const { ingest_mode: mode } = await row(id);
+      if (modes.at(-1) !== mode) modes.push(mode);
+    };
+    void (async () => {
+      await look();
+      for await (const changed of changes) if (changed === id) await look();
+    })();
+    return modes;
+  };
+
   it('sync each integration for the first time, and then at its interval', async () => {
     const id = await seedBound();
     start();
@@ -131,6 +152,7 @@ eachEngine('integration workers', (open) => {
       const id = await seedBound({ expected_silence_ms: 5 * MINUTE });
       start();
       await until('the first sync ended', async () => (await ended()).length === 1);
+      const modes = watchModes(id);
       platform.devices = [device('a', { status: offline })];
       const waited = await pass(
         6 * MINUTE,
@@ -156,6 +178,9 @@ eachEngine('integration workers', (open) => {
       const total = (column: 'polled' | 'repaired' | 'asked') => counted.reduce((sum, each) => sum + each[column], 0);
       expect([total('polled'), total('repaired'), total('asked')]).toEqual([1, 1, 1]);
       expect((await row(id)).last_fallback_at).not.toBeNull();
+      // Who watches the connections sees it come and go, each once.
+      await pass(5_000, async () => modes.length >= 3, 'who watches is told');
+      expect(modes).toEqual(['PUSH_WITH_POLL_FALLBACK', 'POLLING_FALLBACK_ACTIVE', 'PUSH_WITH_POLL_FALLBACK']);
     });
 
     it('do not poll while it is heard', async () => {
