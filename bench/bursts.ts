@@ -43,7 +43,9 @@ export async function benchBursts(): Promise<PartResult> {
       return () => Number(Object(statement.get()).n);
     };
     const pending = one("select count(*) as n from inbox where status = 'PENDING'");
-    const events = one("select count(*) as n from events where origin = 'WEBHOOK' and type not like 'health.flapping%'");
+    const events = one(
+      "select count(*) as n from events where origin = 'WEBHOOK' and type not like 'health.flapping%'",
+    );
     let accepted = 0;
 
     const at = async (perSecond: number, ms: number): Promise<OpenResult> => {

@@ -125,7 +125,8 @@ const calls = {
         client.say({ type: 'connection_init', payload: { authorization: `Bearer ${options.token}` } }),
       ),
     );
-    for (const { say } of clients.slice(before)) say({ type: 'subscribe', id: randomUUID(), payload: { query, variables } });
+    for (const { say } of clients.slice(before))
+      say({ type: 'subscribe', id: randomUUID(), payload: { query, variables } });
   },
 
   /** Clients of a server that sends by itself. */

@@ -94,7 +94,13 @@ export function createFakeEngine(publicSchema: GraphQLSchema = schema): FakeEngi
       sinks.add(sink);
       return () => void sinks.delete(sink);
     },
-    streams: () => ({ groups: sinks.size === 0 ? 0 : 1, subscribers: sinks.size, items: 0, executed: 0, deliveries: 0 }),
+    streams: () => ({
+      groups: sinks.size === 0 ? 0 : 1,
+      subscribers: sinks.size,
+      items: 0,
+      executed: 0,
+      deliveries: 0,
+    }),
   };
 }
 

@@ -212,6 +212,8 @@ function isEqual(a: HealthCounts, b: HealthCounts): boolean {
   );
 }
 
+/** For whoever may see no site: open, as any other, and silent. */
 async function* nothing(timing: Timing, ended: AbortSignal): AsyncGenerator<never, void, void> {
   while (!ended.aborted) await waitFor(timing, () => () => {}, MAX_THROTTLE_MS, ended);
+  yield* [];
 }

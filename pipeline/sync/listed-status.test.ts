@@ -32,7 +32,7 @@ eachEngine('what a listing says of states', (open) => {
         nativeSiteId: site,
         name: 'Door',
         type: 'READER',
-      vendorType: null,
+        vendorType: null,
         status: {
           state,
           reason,
