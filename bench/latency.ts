@@ -43,7 +43,7 @@ export async function benchLatency(): Promise<PartResult> {
   let isLive = false;
   client.subscribe(
     {
-      query: `subscription { events(filter: { families: [HEALTH] }, heartbeatSeconds: 1) {
+      query: `subscription { events(filter: { families: [HEALTH], includeSuppressed: true }, heartbeatSeconds: 1) {
         ... on EventDelivered { event { device { id } ... on HealthEvent { state } } } } }`,
     },
     {
