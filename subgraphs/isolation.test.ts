@@ -7,6 +7,7 @@ import { deviceId } from '../storage/ids.ts';
 import { eachEngine } from '../storage/testing.ts';
 import { createDirectorySubgraph } from './directory/index.ts';
 import { ask, principal } from './fixtures/ask.ts';
+import { noIntegrations, noSync } from './fixtures/no-services.ts';
 import { acme, insertWorld } from './fixtures/world.ts';
 import { createInventorySubgraph } from './inventory/index.ts';
 
@@ -14,9 +15,6 @@ import { createInventorySubgraph } from './inventory/index.ts';
 // answers exactly as what does not exist, and no answer to a question about everything names it.
 
 const cursors = createCursorCodec(new Uint8Array(32));
-const refused = async () => {
-  throw new RangeError('not asked for in this test');
-};
 
 const ORG = `id name customerRef externalIds { value }
   maintenanceWindows { reason }
@@ -176,22 +174,13 @@ eachEngine('isolation', (openDb) => {
   async function open(): Promise<Readonly<Record<'directory' | 'inventory', Subgraph>>> {
     const db = await openDb();
     await insertWorld(db);
-    const integrations = {
-      testIntegration: refused,
-      createIntegration: refused,
-      updateIntegration: refused,
-      bindSite: refused,
-      unbindSite: refused,
-      rotateWebhookSecret: refused,
-      sendTestWebhook: refused,
-      vendorSites: refused,
-    };
     const now = () => FIXTURE_AT;
     return {
-      directory: createDirectorySubgraph({ db, cursors, integrations, publicUrl: new URL('https://x.example'), now }, [
-        acme,
-      ]),
-      inventory: createInventorySubgraph({ db, cursors, sync: { syncIntegration: refused }, now }, [acme]),
+      directory: createDirectorySubgraph(
+        { db, cursors, integrations: noIntegrations, publicUrl: new URL('https://x.example'), now },
+        [acme],
+      ),
+      inventory: createInventorySubgraph({ db, cursors, sync: noSync, now }, [acme]),
     };
   }
 

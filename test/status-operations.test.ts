@@ -16,6 +16,7 @@ import { eachEngine } from '../storage/testing.ts';
 import { compose } from '../subgraphs/compose.ts';
 import { createDirectorySubgraph } from '../subgraphs/directory/index.ts';
 import { principal } from '../subgraphs/fixtures/ask.ts';
+import { noIntegrations, noSync } from '../subgraphs/fixtures/no-services.ts';
 import { createInventorySubgraph } from '../subgraphs/inventory/index.ts';
 
 // The operations that dashboards ask about health and availability, through the whole graph: what they answer, and that
@@ -25,19 +26,6 @@ const cursors = createCursorCodec(new Uint8Array(32));
 const DAY = 86_400_000;
 /** Six days after Berlin's clocks went back. */
 const NOW = Date.UTC(2026, 9, 31, 12);
-const refused = async () => {
-  throw new RangeError('not asked for in this test');
-};
-const integrations = {
-  testIntegration: refused,
-  createIntegration: refused,
-  updateIntegration: refused,
-  bindSite: refused,
-  unbindSite: refused,
-  rotateWebhookSecret: refused,
-  sendTestWebhook: refused,
-  vendorSites: refused,
-};
 
 const operation = (name: string): string =>
   readFileSync(new URL(`../gateway/playground/operations/${name}.graphql`, import.meta.url), 'utf8');
@@ -93,8 +81,11 @@ eachEngine('health and availability for dashboards', (openDb) => {
     const { db, take } = countStatements(opened);
     const now = () => NOW;
     const subgraphs = [
-      createDirectorySubgraph({ db, cursors, integrations, publicUrl: new URL('https://x.example'), now }, []),
-      createInventorySubgraph({ db, cursors, sync: { syncIntegration: refused }, now }, []),
+      createDirectorySubgraph(
+        { db, cursors, integrations: noIntegrations, publicUrl: new URL('https://x.example'), now },
+        [],
+      ),
+      createInventorySubgraph({ db, cursors, sync: noSync, now }, []),
     ];
     const fetches: string[] = [];
     const engine = createFederationEngine({

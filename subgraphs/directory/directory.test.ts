@@ -13,26 +13,13 @@ import {
 } from '../../storage/fixtures/directory-rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noIntegrations } from '../fixtures/no-services.ts';
 import { acme, insertWorld } from '../fixtures/world.ts';
 import { createDirectorySubgraph } from './index.ts';
 
 const cursors = createCursorCodec(new Uint8Array(32));
 const admin = principal({});
 const publicUrl = new URL('https://graph.example.com');
-
-const unreachable = async () => {
-  throw new RangeError('not asked for in this test');
-};
-const noIntegrations: IntegrationService = {
-  testIntegration: unreachable,
-  createIntegration: unreachable,
-  updateIntegration: unreachable,
-  bindSite: unreachable,
-  unbindSite: unreachable,
-  rotateWebhookSecret: unreachable,
-  sendTestWebhook: unreachable,
-  vendorSites: unreachable,
-};
 
 const CREATE_ORG = `mutation ($input: CreateOrgInput!) { createOrg(input: $input) { org { id name customerRef externalIds { namespace value integration { id } } } userErrors { code path message } } }`;
 const CREATE_SITE = `mutation ($input: CreateSiteInput!) { createSite(input: $input) { site { id name address timezone coordinates { latitude longitude } org { id } externalIds { value } } userErrors { code path message } } }`;

@@ -11,6 +11,7 @@ import {
 } from '../../storage/fixtures/directory-rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noIntegrations } from '../fixtures/no-services.ts';
 import { acme, insertWorld } from '../fixtures/world.ts';
 import { createDirectorySubgraph } from './index.ts';
 
@@ -18,19 +19,6 @@ const cursors = createCursorCodec(new Uint8Array(32));
 const publicUrl = new URL('https://graph.example.com');
 const HOUR = 3_600_000;
 const iso = (at: number) => new Date(at).toISOString();
-const refused = async () => {
-  throw new RangeError('not asked for in this test');
-};
-const integrations = {
-  testIntegration: refused,
-  createIntegration: refused,
-  updateIntegration: refused,
-  bindSite: refused,
-  unbindSite: refused,
-  rotateWebhookSecret: refused,
-  sendTestWebhook: refused,
-  vendorSites: refused,
-};
 
 const admin = principal({ orgIds: ['org_a'] });
 const near = principal({ orgIds: ['org_a'], siteIds: ['site_a_near'] });
@@ -47,7 +35,7 @@ eachEngine('planned work in the directory', (openDb) => {
     await insertWorld(opened);
     await opened.write((tx) => tx.deleteFrom('maintenance_windows').execute());
     const { db, take } = countStatements(opened);
-    const options = { db, cursors, publicUrl, integrations, now: () => FIXTURE_AT };
+    const options = { db, cursors, publicUrl, integrations: noIntegrations, now: () => FIXTURE_AT };
     const subgraph = createDirectorySubgraph(options, [acme]);
     const far = await opened.read
       .selectFrom('devices')
@@ -143,7 +131,7 @@ eachEngine('sites by how they are', (openDb) => {
       deviceRow(integration, `${name} up`, { site_id: `site_${name}`, state: name === 'e' ? 'DEGRADED' : 'ONLINE' }),
     ]);
     await insertFixture(db, { orgs: [orgRow('org_c')], integrations: [integration], sites, devices });
-    const options = { db, cursors, publicUrl, integrations, now: () => FIXTURE_AT };
+    const options = { db, cursors, publicUrl, integrations: noIntegrations, now: () => FIXTURE_AT };
     return createDirectorySubgraph(options, [acme]);
   }
   const who = principal({ orgIds: ['org_c'] });

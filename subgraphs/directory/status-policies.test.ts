@@ -3,22 +3,9 @@ import { createCursorCodec } from '../../storage/cursor.ts';
 import { FIXTURE_AT } from '../../storage/fixtures/directory-rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noIntegrations } from '../fixtures/no-services.ts';
 import { acme, insertWorld } from '../fixtures/world.ts';
 import { createDirectorySubgraph } from './index.ts';
-
-const refused = async () => {
-  throw new RangeError('not asked for in this test');
-};
-const integrations = {
-  testIntegration: refused,
-  createIntegration: refused,
-  updateIntegration: refused,
-  bindSite: refused,
-  unbindSite: refused,
-  rotateWebhookSecret: refused,
-  sendTestWebhook: refused,
-  vendorSites: refused,
-};
 
 const admin = principal({ orgIds: ['org_a'] });
 const near = principal({ orgIds: ['org_a'], siteIds: ['site_a_near'] });
@@ -38,7 +25,7 @@ eachEngine('how status is judged, in the directory', (openDb) => {
       db,
       cursors: createCursorCodec(new Uint8Array(32)),
       publicUrl: new URL('https://graph.example.com'),
-      integrations,
+      integrations: noIntegrations,
       now: () => FIXTURE_AT,
     };
     const subgraph = createDirectorySubgraph(options, [acme]);

@@ -11,17 +11,13 @@ import {
 import type { IncidentRow } from '../../storage/incident-store.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noSync } from '../fixtures/no-services.ts';
 import { acme } from '../fixtures/world.ts';
 import { createInventorySubgraph } from './index.ts';
 
 const cursors = createCursorCodec(new Uint8Array(32));
 const NOW = Date.UTC(2026, 10, 20, 12);
 const iso = (at: number) => new Date(at).toISOString();
-const sync = {
-  syncIntegration: async () => {
-    throw new RangeError('not asked for in this test');
-  },
-};
 const admin = principal({ orgIds: ['org_a'] });
 const atSite = principal({ orgIds: ['org_a'], siteIds: ['site_1'] });
 const stranger = principal({ orgIds: ['org_b'] });
@@ -92,7 +88,7 @@ eachEngine('incidents', (openDb) => {
         .execute(),
     );
     const { db, take } = countStatements(opened);
-    const subgraph = createInventorySubgraph({ db, cursors, sync, now: () => NOW }, [acme]);
+    const subgraph = createInventorySubgraph({ db, cursors, sync: noSync, now: () => NOW }, [acme]);
     const list = async (who: typeof admin, type: string, id: string, variables: object = {}, fields = 'id') => {
       const query = entity(
         type,

@@ -12,6 +12,7 @@ import {
 import { deviceId } from '../../storage/ids.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noSync } from '../fixtures/no-services.ts';
 import { acme } from '../fixtures/world.ts';
 import { createInventorySubgraph } from './index.ts';
 
@@ -24,7 +25,6 @@ const asking = {
   graphqlName: 'AskedVms',
   ingest: { ...acme.ingest, webhooks: false, listens: false, polls: true },
 };
-const sync = { syncIntegration: () => Promise.reject(new RangeError('not asked for in this test')) };
 
 const site = siteRow('site_a', 'org_a');
 const far = siteRow('site_far', 'org_a');
@@ -36,7 +36,7 @@ const others = integrationRow('int_b', 'org_b', { vendor: 'asked-vms' });
 
 function subgraphOf(db: Database, vendors = [pushing, asking]) {
   const cursors = createCursorCodec(new Uint8Array(32));
-  return createInventorySubgraph({ db, cursors, sync, now: () => FIXTURE_AT }, vendors);
+  return createInventorySubgraph({ db, cursors, sync: noSync, now: () => FIXTURE_AT }, vendors);
 }
 
 interface LinkSeed {

@@ -11,6 +11,7 @@ import {
 import type { DeviceRow } from '../../storage/rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noSync } from '../fixtures/no-services.ts';
 import { acme } from '../fixtures/world.ts';
 import { createInventorySubgraph } from './index.ts';
 
@@ -20,11 +21,6 @@ const DAY = 24 * HOUR;
 /** 2026-10-31T12:00:00Z: the clocks of Berlin went back six days before. */
 const NOW = Date.UTC(2026, 9, 31, 12);
 const iso = (at: number) => new Date(at).toISOString();
-const sync = {
-  syncIntegration: async () => {
-    throw new RangeError('not asked for in this test');
-  },
-};
 
 const admin = principal({ orgIds: ['org_a'] });
 const atSite = principal({ orgIds: ['org_a'], siteIds: ['site_1'] });
@@ -56,7 +52,7 @@ eachEngine('status and its history', (openDb) => {
       }
     });
     const { db, take } = countStatements(opened);
-    const subgraph = createInventorySubgraph({ db, cursors, sync, now: () => NOW }, [acme]);
+    const subgraph = createInventorySubgraph({ db, cursors, sync: noSync, now: () => NOW }, [acme]);
     const plan = (id: string, from_at: number, to_at: number, target: { site_id?: string; device_id?: string } = {}) =>
       opened.write((tx) =>
         tx

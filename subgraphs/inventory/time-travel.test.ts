@@ -3,17 +3,13 @@ import { createCursorCodec } from '../../storage/cursor.ts';
 import { deviceRow, insertFixture, integrationRow, orgRow, siteRow } from '../../storage/fixtures/directory-rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ask, principal } from '../fixtures/ask.ts';
+import { noSync } from '../fixtures/no-services.ts';
 import { acme } from '../fixtures/world.ts';
 import { createInventorySubgraph } from './index.ts';
 
 const HOUR = 3_600_000;
 const NOW = Date.UTC(2026, 9, 31, 12);
 const iso = (at: number) => new Date(at).toISOString();
-const sync = {
-  syncIntegration: async () => {
-    throw new RangeError('not asked for in this test');
-  },
-};
 const admin = principal({ orgIds: ['org_a'] });
 const atFirst = principal({ orgIds: ['org_a'], siteIds: ['site_1'] });
 const atSecond = principal({ orgIds: ['org_a'], siteIds: ['site_2'] });
@@ -113,9 +109,10 @@ eachEngine('the past of the inventory', (openDb) => {
       door,
       panel,
       fresh,
-      subgraph: createInventorySubgraph({ db, cursors: createCursorCodec(new Uint8Array(32)), sync, now: () => NOW }, [
-        acme,
-      ]),
+      subgraph: createInventorySubgraph(
+        { db, cursors: createCursorCodec(new Uint8Array(32)), sync: noSync, now: () => NOW },
+        [acme],
+      ),
     };
   }
 

@@ -26,6 +26,7 @@ import { deviceId } from '../../storage/ids.ts';
 import type { EventRow } from '../../storage/rows.ts';
 import { createDirectorySubgraph } from '../../subgraphs/directory/index.ts';
 import { createEventsSubgraph } from '../../subgraphs/events/index.ts';
+import { noIntegrations, noSync } from '../../subgraphs/fixtures/no-services.ts';
 import { createInventorySubgraph } from '../../subgraphs/inventory/index.ts';
 
 // The streaming half of the product, real from the log to the socket, with walls that can be taken down: the gateway,
@@ -94,20 +95,10 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
   }
 
   function allSubgraphs(): readonly Subgraph[] {
-    const integrations = {
-      testIntegration: notHere,
-      createIntegration: notHere,
-      updateIntegration: notHere,
-      bindSite: notHere,
-      unbindSite: notHere,
-      rotateWebhookSecret: notHere,
-      sendTestWebhook: notHere,
-      vendorSites: notHere,
-    };
     const publicUrl = new URL('http://house.example');
     return [
-      createDirectorySubgraph({ db, cursors: codec, integrations, publicUrl, now }, [acme]),
-      createInventorySubgraph({ db, cursors: codec, sync: { syncIntegration: notHere }, now }, [acme]),
+      createDirectorySubgraph({ db, cursors: codec, integrations: noIntegrations, publicUrl, now }, [acme]),
+      createInventorySubgraph({ db, cursors: codec, sync: noSync, now }, [acme]),
       eventsSubgraph(),
     ];
   }
@@ -171,7 +162,7 @@ export async function openHouse(store: Database, options: HouseOptions = {}): Pr
         now,
       }),
       intake: { handle: notHere, ask: notHere },
-      syncs: { syncIntegration: notHere },
+      syncs: noSync,
       readiness: {},
       engine,
       metrics: createMetrics(),
