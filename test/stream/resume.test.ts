@@ -265,9 +265,13 @@ eachEngine('subscribers', (open, engine) => {
           // Whatever was drawn, each of these has happened.
           await house.restartGateway();
           await house.restartEvents(() => publish(world, [ALARM, ALARM]));
+          // Everybody stands in the epoch of now, and what is trimmed next is in nobody's memory.
+          await settle(world);
           for (const client of world.clients) client.cut();
-          await publish(world, [ALARM, ALARM]);
-          await trim(world, world.log.length);
+          await house.restartEvents(async () => {
+            await publish(world, [ALARM, ALARM]);
+            await trim(world, world.log.length);
+          });
           const cuts = (): number => world.clients.reduce((sum, client) => sum + client.cuts, 0);
           while (cuts() < least) {
             for (const client of world.clients) client.cut();
