@@ -5,7 +5,7 @@ import { emptyPage, fetchFirstPages, fetchPage, type Ordering, type Page, type P
 import type { CursorCodec } from './cursor.ts';
 import type { Database } from './database.ts';
 import { isOneOf } from './sql-conditions.ts';
-import type { IncidentsTable } from './tables.ts';
+import type { IncidentsTable } from './status-tables.ts';
 
 export type IncidentRow = Selectable<IncidentsTable>;
 

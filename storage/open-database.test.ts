@@ -124,10 +124,11 @@ describe.each(['sqlite', 'postgres'] as const)('migrations on %s', (engine) => {
         .filter((table) => table.schema === schema)
         .map((table) => table.name);
       await first.close();
-      const declared = /interface Tables \{([^}]*)\}/.exec(
-        readFileSync(new URL('tables.ts', import.meta.url), 'utf8'),
-      )?.[1];
-      const names = Array.from((declared ?? '').matchAll(/(\w+): \w+Table/g), (match) => match[1]);
+      const declared = ['tables.ts', 'status-tables.ts'].map(
+        (file) =>
+          /interface \w*Tables [^{]*\{([^}]*)\}/.exec(readFileSync(new URL(file, import.meta.url), 'utf8'))?.[1],
+      );
+      const names = Array.from(declared.join('').matchAll(/(\w+): \w+Table/g), (match) => match[1]);
       expect(names.length).toBeGreaterThan(15);
       expect(new Set(tables)).toEqual(new Set(names));
       const second = await open();

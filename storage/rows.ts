@@ -1,4 +1,5 @@
 import type { Selectable } from 'kysely';
+import type { MaintenanceWindowsTable } from './status-tables.ts';
 import type {
   CustomEventsTable,
   DevicesTable,
@@ -7,7 +8,6 @@ import type {
   InboxTable,
   IntegrationsTable,
   InventoryChangesTable,
-  MaintenanceWindowsTable,
   OrgsTable,
   SecretsTable,
   SiteBindingsTable,

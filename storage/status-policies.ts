@@ -4,7 +4,8 @@ import type { AccessScope } from '../schema/principal.ts';
 import { visibleAtSite, visibleInOrg } from './access-conditions.ts';
 import type { Database, Tx } from './database.ts';
 import { any, isOneOf } from './sql-conditions.ts';
-import type { StatusPoliciesTable, Tables } from './tables.ts';
+import type { StatusPoliciesTable } from './status-tables.ts';
+import type { Tables } from './tables.ts';
 
 export type StatusPolicyRow = Selectable<StatusPoliciesTable>;
 

@@ -4,7 +4,7 @@ import type { EventDraft } from '../../adapter-kit/model.ts';
 import { INCIDENT_CAUSES, type IncidentCause, type Severity } from '../../schema/words.ts';
 import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
-import type { IncidentsTable } from '../../storage/tables.ts';
+import type { IncidentsTable } from '../../storage/status-tables.ts';
 import type { EventWriter } from '../process/event-writer.ts';
 
 export type IncidentRow = Selectable<IncidentsTable>;
