@@ -85,7 +85,7 @@ eachEngine('custom events', (open) => {
       runtime,
       events,
       logger: quiet,
-      clock: { now: () => clock.now, after: () => () => undefined },
+      clock: { now: () => clock.now, elapsedMs: () => clock.now, after: () => () => undefined },
     });
     onTestFinished(() => dispatcher.stop());
     return {

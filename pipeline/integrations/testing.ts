@@ -35,16 +35,25 @@ export const TEST_NOW = Date.UTC(2026, 1, 4, 12, 0, 0);
 
 /** A clock that stands still until it is moved; timers run in order of their time. */
 export class ManualClock implements Clock {
-  #now = TEST_NOW;
+  #elapsed = 0;
+  /** What the clock says at the beginning of all. */
+  #zero = TEST_NOW;
   #order = 0;
   readonly #timers = new Map<number, { readonly at: number; readonly job: () => void }>();
 
-  readonly now = (): number => this.#now;
+  readonly now = (): number => this.#zero + this.#elapsed;
+
+  readonly elapsedMs = (): number => this.#elapsed;
+
+  /** Somebody sets the clock: no time passes. */
+  set(byMs: number): void {
+    this.#zero += byMs;
+  }
 
   readonly after = (ms: number, job: () => void): (() => void) => {
     this.#order += 1;
     const id = this.#order;
-    this.#timers.set(id, { at: this.#now + ms, job });
+    this.#timers.set(id, { at: this.#elapsed + ms, job });
     return () => this.#timers.delete(id);
   };
 
@@ -54,7 +63,7 @@ export class ManualClock implements Clock {
 
   /** Moves the time and runs what is due. @param settle lets the work of one job happen before the next */
   async advance(ms: number, settle: () => Promise<unknown> = () => new Promise(setImmediate)): Promise<void> {
-    const until = this.#now + ms;
+    const until = this.#elapsed + ms;
     for (;;) {
       const due = [...this.#timers]
         .filter(([, { at }]) => at <= until)
@@ -63,11 +72,11 @@ export class ManualClock implements Clock {
       if (next === undefined) break;
       const [id, { at, job }] = next;
       this.#timers.delete(id);
-      this.#now = Math.max(this.#now, at);
+      this.#elapsed = Math.max(this.#elapsed, at);
       job();
       await settle();
     }
-    this.#now = until;
+    this.#elapsed = until;
   }
 }
 

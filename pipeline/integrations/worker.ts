@@ -6,6 +6,7 @@ import type { Database } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { type EventWriter, ringForEvents } from '../process/event-writer.ts';
 import { type SyncEngine, SyncRefusedError } from '../sync/engine.ts';
+import { createAge } from './age.ts';
 import type { Clock } from './clock.ts';
 import { type Listener, startListener } from './listener.ts';
 import type { InboxWriter } from '../inbox/inbox-writer.ts';
@@ -51,7 +52,9 @@ export interface IntegrationWorker {
 /** Looks after one integration: syncs it, listens to it, and polls while it is silent. Its caller holds the lease. */
 export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Vendor): IntegrationWorker {
   const { db, clock, logger } = deps;
-  const watchedSince = clock.now();
+  const startedAt = clock.elapsedMs();
+  const webhookAge = createAge(clock);
+  const listenerAge = createAge(clock);
   const spread = deps.random();
   let isClosed = false;
   let cancelTimer: () => void = () => undefined;
@@ -60,6 +63,7 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
   let wantsAnother = false;
   let isSyncing = false;
   let failures = 0;
+  /** Its instant is of the clock that nobody sets. */
   let retry: Retry | null = null;
   let version: number | null = null;
   let listener: Listener | null = null;
@@ -102,9 +106,10 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
     const ingest = ingestOf(vendor.ingest, settingsOf(vendor, row));
     if (version !== row.version) await adopt(row, ingest);
     const now = clock.now();
-    const decision = decideFor(row, ingest, now);
+    const heardAt = lastHeardAt(row, now);
+    const decision = decideFor(row, ingest, heardAt, now);
     if (decision.mode !== row.ingest_mode) await changeMode(row, decision.mode, now);
-    if (decision.isSilent !== (row.silent_since !== null)) await changeSilence(row, decision.isSilent, now);
+    if (decision.isSilent !== (row.silent_since !== null)) await changeSilence(row, decision.isSilent, heardAt, now);
     const isAsked = ingest.pushOnly !== true;
     if (isAsked && !isSyncing && decision.syncAt <= now) startSync(decision);
     const next = [
@@ -123,22 +128,27 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
     listener = ingest.listens && !isClosed ? startListener(deps, integrationId, refused) : null;
   }
 
-  function heardAt(row: IntegrationRow): number {
-    return Math.max(row.last_webhook_at ?? 0, listener?.lastHeardAt() ?? 0);
+  /** As the clock would have said if it had always been as it is now. */
+  function lastHeardAt(row: IntegrationRow, now: number): number | null {
+    const ages = [webhookAge(row.last_webhook_at), listenerAge(listener?.lastHeardAt() ?? null)];
+    const known = ages.filter((age) => age !== null);
+    return known.length === 0 ? null : now - Math.min(...known);
   }
 
-  function decideFor(row: IntegrationRow, ingest: IngestTraits, now: number): Decision {
-    const heard = heardAt(row);
+  function decideFor(row: IntegrationRow, ingest: IngestTraits, heardAt: number | null, now: number): Decision {
+    const elapsed = clock.elapsedMs();
+    const watchedSince = now - (elapsed - startedAt);
     return decide({
       now,
-      createdAt: row.created_at,
+      // One that was made since then is watched since then.
+      createdAt: Math.min(row.created_at, watchedSince),
       watchedSince,
       lastSyncAt: row.last_sync_at,
-      lastHeardAt: heard === 0 ? null : heard,
+      lastHeardAt: heardAt,
       ingestMode: row.ingest_mode,
       isSilent: row.silent_since !== null,
       ingest: { ...ingest, expectedSilenceMs: row.expected_silence_ms ?? ingest.expectedSilenceMs },
-      retry,
+      retry: retry === null ? null : { ...retry, at: now + retry.at - elapsed },
       spread,
     });
   }
@@ -154,8 +164,13 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
   }
 
   /** Of a platform that only pushes. */
-  async function changeSilence(row: IntegrationRow, isSilent: boolean, now: number): Promise<void> {
-    const silentSince = isSilent ? Math.max(heardAt(row), row.created_at) : null;
+  async function changeSilence(
+    row: IntegrationRow,
+    isSilent: boolean,
+    heardAt: number | null,
+    now: number,
+  ): Promise<void> {
+    const silentSince = isSilent ? Math.max(heardAt ?? 0, Math.min(row.created_at, now)) : null;
     await transit({ silentSince }, isSilent ? 'SILENCE' : 'WEBHOOK', now);
     const fields = { integrationId, vendor: row.vendor };
     if (isSilent) logger.warn(fields, 'The platform fell silent, and cannot be asked');
@@ -179,12 +194,12 @@ export function startWorker(deps: WorkerDeps, integrationId: string, vendor: Ven
         if (isClosed) return;
         const { run, failure } = await deps.sync.run({ integrationId, trigger });
         failures = run.state === 'SUCCEEDED' || failure === null ? 0 : failures + 1;
-        retry = retryAfter(failure, failures, clock.now(), deps.random());
+        retry = retryAfter(failure, failures, clock.elapsedMs(), deps.random());
       })
       .catch((error: unknown) => {
         const isBusy = error instanceof SyncRefusedError;
         if (!isBusy && !isClosed) logger.error({ err: error, integrationId }, 'A sync failed through a fault of ours');
-        retry = { at: clock.now() + (isBusy ? BUSY_RETRY_MS : FAULT_RETRY_MS), isAsked: true };
+        retry = { at: clock.elapsedMs() + (isBusy ? BUSY_RETRY_MS : FAULT_RETRY_MS), isAsked: true };
       })
       .finally(() => {
         isSyncing = false;

@@ -183,6 +183,39 @@ eachEngine('integration workers', (open) => {
       expect(modes).toEqual(['PUSH_WITH_POLL_FALLBACK', 'POLLING_FALLBACK_ACTIVE', 'PUSH_WITH_POLL_FALLBACK']);
     });
 
+    it.each([
+      ['back', -60 * MINUTE, 6 * MINUTE],
+      // Leases have run out by then: who takes over listens anew.
+      ['forward', 60 * MINUTE, 10 * MINUTE],
+    ])('notice it in time when the clock is set an hour %s while it is silent', async (_, step, atMost) => {
+      const id = await seedBound({ expected_silence_ms: 5 * MINUTE });
+      start();
+      await until('the first sync ended', async () => (await ended()).length === 1);
+      await heard(id);
+      const isSilent = async () => (await row(id)).ingest_mode === 'POLLING_FALLBACK_ACTIVE';
+      const from = parts.clock.elapsedMs();
+      for (let minute = 0; minute < 4; minute += 1) await parts.clock.advance(MINUTE, settle);
+      parts.clock.set(step);
+      expect(await isSilent()).toBe(false);
+      await pass(atMost, isSilent, 'it polls');
+      const waited = parts.clock.elapsedMs() - from;
+      expect(waited).toBeGreaterThanOrEqual(5 * MINUTE - 1_000);
+      expect(waited).toBeLessThanOrEqual(atMost);
+      // It is heard, by the clock as it is now.
+      await heard(id);
+      await pass(5_000, async () => !(await isSilent()), 'it stops polling');
+    });
+
+    it('do not wait an hour longer for the next try when the clock is set back', async () => {
+      await seedBound({ ingest_mode: 'POLL_ONLY' });
+      platform.fault = () => new AdapterError('UNREACHABLE', 'down');
+      start();
+      await until('the first sync failed', async () => (await ended()).length === 1);
+      parts.clock.set(-60 * MINUTE);
+      const waited = await pass(2 * MINUTE, async () => (await ended()).length === 2, 'it is tried again');
+      expect(waited).toBeGreaterThanOrEqual(5_000);
+    });
+
     it('do not poll while it is heard', async () => {
       const id = await seedBound({ expected_silence_ms: 5 * MINUTE });
       start();

@@ -156,7 +156,7 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
     }
   }
   await settleDone(tx, done, now);
-  await noteArrival(tx, integration, work);
+  await noteArrival(tx, integration, work, now);
   await deps.clocks.note(tx, integration, work.flatMap(clockSampleOf), now);
   await deps.missingIds.note(tx, integration, work.flatMap(pushedDraftsOf), now);
   return added;
@@ -208,7 +208,7 @@ function pushedDraftsOf({ row, decoded }: Work): readonly EventDraft[] {
 }
 
 /** The platform was heard, whatever it said. */
-async function noteArrival(tx: Tx, integration: IntegrationRow, work: readonly Work[]): Promise<void> {
+async function noteArrival(tx: Tx, integration: IntegrationRow, work: readonly Work[], now: number): Promise<void> {
   const fromWebhook = work.filter(({ row }) => row.source === 'WEBHOOK' && row.stage === null);
   if (fromWebhook.length === 0) return;
   const at = Math.max(...fromWebhook.map(({ row }) => row.received_at));
@@ -216,7 +216,14 @@ async function noteArrival(tx: Tx, integration: IntegrationRow, work: readonly W
     .updateTable('integrations')
     .set({ last_webhook_at: at })
     .where('id', '=', integration.id)
-    .where((eb) => eb.or([eb('last_webhook_at', 'is', null), eb('last_webhook_at', '<', at)]))
+    .where((eb) =>
+      eb.or([
+        eb('last_webhook_at', 'is', null),
+        eb('last_webhook_at', '<', at),
+        // By a clock that has been set back since: the platform is heard now, whatever that one said.
+        eb('last_webhook_at', '>', now),
+      ]),
+    )
     .execute();
 }
 

@@ -109,6 +109,16 @@ eachEngine('processing', (open) => {
     expect(rings).toEqual(expect.arrayContaining(['log', 'org:org_a', 'integration:int_a']));
   });
 
+  it('knows that the platform was heard, by the clock as it is after it was set back', async () => {
+    const { clock, deliver, db } = await start();
+    const heardAt = async () =>
+      (await db.read.selectFrom('integrations').select('last_webhook_at').executeTakeFirstOrThrow()).last_webhook_at;
+    await deliver({ id: 'e1', device: 'cam-1', site: 'lobby', at: NOON });
+    clock.now = NOON - 3_600 * SECOND;
+    await deliver({ id: 'e2', device: 'cam-1', site: 'lobby', at: NOON });
+    expect(await heardAt()).toBe(NOON - 3_600 * SECOND);
+  });
+
   it('lets a life sign move when the device was last seen, and nothing else', async () => {
     const { deliver, device } = await start();
     await deliver({ id: 'e1', device: 'cam-1', state: 'ONLINE', at: NOON });

@@ -64,6 +64,36 @@ eachEngine('our own downtime', (open) => {
     expect(outages).toMatchObject([{ from_at: NOON - 3_600 * SECOND, to_at: NOON - 3_500 * SECOND }]);
   });
 
+  it('makes nothing wait longer that waits while the clock is set back', async () => {
+    const db = await open();
+    const { integration } = await seed(db);
+    const job = createAliveJob({ db });
+    await job.run(NOON);
+    const until = {
+      silence_due_at: NOON + 40 * SECOND,
+      pending_until: NOON + 50 * SECOND,
+      flap_until: NOON + 60 * SECOND,
+    };
+    await db.write((tx) => tx.updateTable('devices').set(until).where('native_id', '=', 'cam-1').execute());
+    const row = async (name: string) =>
+      db.read
+        .selectFrom('devices')
+        .select(['silence_due_at', 'pending_until', 'flap_until'])
+        .where('id', '=', deviceId(integration.id, name))
+        .executeTakeFirstOrThrow();
+    // Half a minute is what the clocks of two machines may differ by.
+    await job.run(NOON - 30 * SECOND);
+    expect(await row('cam-1')).toEqual(until);
+    await job.run(NOON - 3_630 * SECOND);
+    const hour = 3_600 * SECOND;
+    expect(await row('cam-1')).toEqual({
+      silence_due_at: until.silence_due_at - hour,
+      pending_until: until.pending_until - hour,
+      flap_until: until.flap_until - hour,
+    });
+    expect(await row('cam-2')).toEqual({ silence_due_at: null, pending_until: null, flap_until: null });
+  });
+
   it('is not a restart', async () => {
     const db = await open();
     await createAliveJob({ db }).run(NOON);

@@ -66,17 +66,29 @@ export async function noteOutage(tx: Tx, before: IntegrationRow, after: Integrat
   }
 }
 
+/** Silences, outages that have to last and flapping that has to end: each ends at an instant by our clock. */
+async function waitBySetClock(tx: Tx, setBackMs: number): Promise<void> {
+  for (const column of ['silence_due_at', 'pending_until', 'flap_until'] as const) {
+    await tx
+      .updateTable('devices')
+      .set((eb) => ({ [column]: eb(column, '-', setBackMs) }))
+      .where(column, 'is not', null)
+      .execute();
+  }
+}
+
 const ALIVE = 'alive_at';
 /** How often we leave a sign that we work. */
 const ALIVE_MS = 10_000;
-/** A longer gap is an outage of ours; a shorter one is a restart. */
+/** A longer gap is an outage of ours; a shorter one is a restart. And clocks of two machines may differ by as much. */
 const AWAY_MS = 60_000;
 /** The outages of ourselves stand under no integration. */
 export const OURSELVES = '';
 
 /**
  * Notes that we work, and afterwards when we did not. Devices were not silent while nobody listened: what waits for them
- * waits that much longer. To be run before the job that judges silence.
+ * waits that much longer. When our clock was set back, what waits for an instant by the clock of before waits for the
+ * same time by the clock of now: no more than a minute is lost. To be run before the job that judges silence.
  */
 export function createAliveJob({ db }: { readonly db: Database }): StatusJob {
   let notedAt = Number.NEGATIVE_INFINITY;
@@ -94,6 +106,7 @@ export function createAliveJob({ db }: { readonly db: Database }): StatusJob {
           .values({ key: ALIVE, value })
           .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
           .execute();
+        if (last !== null && last - now > AWAY_MS) await waitBySetClock(tx, last - now);
         if (last === null || now - last <= AWAY_MS) return;
         await tx
           .insertInto('source_outages')
