@@ -17,6 +17,7 @@ import type { Clock } from '../integrations/clock.ts';
 import type { IntegrationRuntime } from '../integrations/runtime.ts';
 import { asAdapterError } from '../integrations/user-errors.ts';
 import { type EventWriter, ringForEvents } from '../process/event-writer.ts';
+import { systemDraft } from '../process/system-draft.ts';
 import { StoredPayload } from './enqueue.ts';
 
 /** Entries taken at once. */
@@ -256,23 +257,15 @@ function failureEvent(
   now: number,
 ): EventDraft {
   const { eventId, source, type } = StoredPayload.parse(JSON.parse(row.payload));
-  return {
+  return systemDraft({
     vendorEventId: `custom-event-failed:${row.id}`,
-    family: 'SYSTEM',
     type: 'system.custom_event_failed',
     vendorCode: code,
     severity: 'WARNING',
-    occurredAt: new Date(now),
-    nativeOrgId: null,
-    nativeSiteId: null,
+    at: now,
     // A device without a site of ours can carry no event; the integration can.
     nativeDeviceId: device === undefined || device.site_id === null ? null : device.native_id,
-    claim: null,
-    isLifeSign: false,
     summary: `The event ${type} of ${source.name} could not be created at ${device?.name ?? 'a removed device'}: ${message}`,
-    details: {
-      detail: { eventId, sourceDeviceId: row.source_device_id, targetDeviceId: row.target_device_id, isUncertain },
-    },
-    raw: null,
-  };
+    detail: { eventId, sourceDeviceId: row.source_device_id, targetDeviceId: row.target_device_id, isUncertain },
+  });
 }

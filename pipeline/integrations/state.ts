@@ -4,6 +4,7 @@ import type { EvidenceSource, IngestMode, IntegrationState, Severity } from '../
 import type { Database, Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { type EventWriter, lockIntegration } from '../process/event-writer.ts';
+import { systemDraft } from '../process/system-draft.ts';
 import { tellIncidents } from '../status/incidents.ts';
 import { isPlatformDown, noteOutage } from '../status/outages.ts';
 import { settlePlatform } from '../status/platform-down.ts';
@@ -161,28 +162,18 @@ function told(before: IntegrationRow, after: IntegrationRow): Told | null {
 function transitionEvent(before: IntegrationRow, after: IntegrationRow, now: number): EventDraft | null {
   const event = told(before, after);
   if (event === null) return null;
-  return {
-    vendorEventId: null,
-    family: 'SYSTEM',
+  return systemDraft({
     type: event.type,
     vendorCode: after.error_code,
     severity: event.severity,
-    occurredAt: new Date(now),
-    nativeOrgId: null,
-    nativeSiteId: null,
-    nativeDeviceId: null,
-    claim: null,
-    isLifeSign: false,
+    at: now,
     summary: `${after.name}: ${event.summary}`,
-    details: {
-      detail: {
-        state: after.state,
-        previousState: before.state,
-        ingestMode: after.ingest_mode,
-        silentSince: after.silent_since === null ? null : new Date(after.silent_since).toISOString(),
-        error: after.error_code === null ? null : { code: after.error_code, message: after.error_message },
-      },
+    detail: {
+      state: after.state,
+      previousState: before.state,
+      ingestMode: after.ingest_mode,
+      silentSince: after.silent_since === null ? null : new Date(after.silent_since).toISOString(),
+      error: after.error_code === null ? null : { code: after.error_code, message: after.error_message },
     },
-    raw: null,
-  };
+  });
 }

@@ -3,6 +3,7 @@ import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { EventWriter } from './event-writer.ts';
+import { systemDraft } from './system-draft.ts';
 
 const DAY_MS = 86_400_000;
 /** Integrations of which it is known that they were told of today; forgetting one costs a look into the log. */
@@ -52,20 +53,12 @@ function toldEvent(
   counts: { readonly events: number; readonly of: number },
   now: number,
 ): EventDraft {
-  return {
+  return systemDraft({
     vendorEventId: `event ids missing on ${new Date(day * DAY_MS).toISOString().slice(0, 10)}`,
-    family: 'SYSTEM',
     type: 'system.event_ids_missing',
-    vendorCode: null,
     severity: 'NOTICE',
-    occurredAt: new Date(now),
-    nativeOrgId: null,
-    nativeSiteId: null,
-    nativeDeviceId: null,
-    claim: null,
-    isLifeSign: false,
+    at: now,
     summary: `${name}: its events have no ids; repetitions are known by what they say`,
-    details: { detail: counts },
-    raw: null,
-  };
+    detail: counts,
+  });
 }

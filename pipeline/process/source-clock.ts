@@ -2,6 +2,7 @@ import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { EventWriter } from './event-writer.ts';
+import { systemDraft } from './system-draft.ts';
 
 /** Clocks that are kept by NTP differ by far less; one second of it is how coarse the senders' timestamps are. */
 export const MAX_SKEW_MS = 2_000;
@@ -75,22 +76,13 @@ export function createSourceClocks(writer: Pick<EventWriter, 'writeEvents'>): So
 
 function clockEvent({ name }: IntegrationRow, skewMs: number, isOff: boolean, now: number): EventDraft {
   const seconds = Math.round(Math.abs(skewMs) / 1_000);
-  return {
-    vendorEventId: null,
-    family: 'SYSTEM',
+  return systemDraft({
     type: isOff ? 'system.clock_skewed' : 'system.clock_corrected',
-    vendorCode: null,
     severity: isOff ? 'WARNING' : 'NOTICE',
-    occurredAt: new Date(now),
-    nativeOrgId: null,
-    nativeSiteId: null,
-    nativeDeviceId: null,
-    claim: null,
-    isLifeSign: false,
+    at: now,
     summary: isOff
       ? `${name}: its clock is ${seconds} s ${skewMs > 0 ? 'behind' : 'ahead'}; let it and this server follow the same time source`
       : `${name}: its clock is right again`,
-    details: { detail: { skewMs } },
-    raw: null,
-  };
+    detail: { skewMs },
+  });
 }

@@ -6,6 +6,7 @@ import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { IncidentsTable } from '../../storage/status-tables.ts';
 import type { EventWriter } from '../process/event-writer.ts';
+import { systemDraft } from '../process/system-draft.ts';
 
 export type IncidentRow = Selectable<IncidentsTable>;
 
@@ -44,32 +45,25 @@ function summaryOf(incident: IncidentRow, { word, mergedInto }: Telling): string
 
 function draftOf(incident: IncidentRow, telling: Telling): EventDraft {
   const { word, where, at, mergedInto } = telling;
-  return {
+  return systemDraft({
     vendorEventId: `${incident.id} ${word} ${at}`,
-    family: 'SYSTEM',
     type: `incident.${word}`,
-    vendorCode: null,
     severity: word === 'opened' ? OPENED[causeOf(incident)] : 'NOTICE',
-    occurredAt: new Date(at),
+    at,
     nativeOrgId: where.nativeOrgId ?? null,
     nativeSiteId: where.nativeSiteId ?? null,
     nativeDeviceId: where.nativeDeviceId ?? null,
-    claim: null,
-    isLifeSign: false,
     summary: summaryOf(incident, telling),
-    details: {
-      detail: {
-        incidentId: incident.id,
-        cause: incident.cause,
-        rootKind: incident.root_kind,
-        rootId: incident.root_id,
-        affected: incident.affected,
-        openedAt: new Date(incident.opened_at).toISOString(),
-        mergedInto,
-      },
+    detail: {
+      incidentId: incident.id,
+      cause: incident.cause,
+      rootKind: incident.root_kind,
+      rootId: incident.root_id,
+      affected: incident.affected,
+      openedAt: new Date(incident.opened_at).toISOString(),
+      mergedInto,
     },
-    raw: null,
-  };
+  });
 }
 
 /** Something to say in the log about an incident, once everything else of the transaction is written. */

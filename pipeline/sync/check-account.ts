@@ -1,9 +1,9 @@
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
 import type { Adapter, VendorAccount } from '../../adapter-kit/adapter.ts';
-import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import type { EventWriter } from '../process/event-writer.ts';
+import { systemDraft } from '../process/system-draft.ts';
 
 /** Another vendor account answers than the one that was connected: what it lists belongs to somebody else. */
 export class AccountChangedError extends AdapterError {
@@ -65,22 +65,14 @@ export async function tellAccountChanged(
   { account, message }: AccountChangedError,
   now: number,
 ): Promise<void> {
-  const draft: EventDraft = {
+  const draft = systemDraft({
     vendorEventId: `account changed from ${integration.account_id ?? ''} to ${account.id}`,
-    family: 'SYSTEM',
     type: 'system.account_changed',
-    vendorCode: null,
     severity: 'CRITICAL',
-    occurredAt: new Date(now),
-    nativeOrgId: null,
-    nativeSiteId: null,
-    nativeDeviceId: null,
-    claim: null,
-    isLifeSign: false,
+    at: now,
     summary: `${integration.name}: ${message}`,
-    details: { detail: { accountId: account.id, previousAccountId: integration.account_id } },
-    raw: null,
-  };
+    detail: { accountId: account.id, previousAccountId: integration.account_id },
+  });
   const item = { draft, origin: 'POLL', receivedAt: now, inboxId: null, clockSkewMs: null } as const;
   await events.writeItems(tx, integration, [{ ...item, countsAsDuplicate: false }]);
 }
