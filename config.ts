@@ -33,6 +33,8 @@ export interface Config {
 export interface Limits {
   /** Highest cost of one operation. */
   readonly operationCost: number;
+  /** Points that one principal may spend in a minute, in one process. */
+  readonly costPerMinute: number;
   /** Milliseconds until an operation's missing parts are given up. */
   readonly operationMs: number;
   /** Open connections, HTTP and WebSocket together. */
@@ -49,6 +51,8 @@ const MEBIBYTE = 1_024 * 1_024;
 
 export const DEFAULT_LIMITS: Limits = {
   operationCost: 20_000,
+  // More than one process can answer: it becomes a limit when an operator makes it one.
+  costPerMinute: 600_000_000,
   operationMs: 10_000,
   connections: 20_000,
   connectionsPerAddress: 200,
@@ -132,6 +136,7 @@ const Environment = z.object({
     .default('info'),
   METRICS_TOKEN: z.string().min(16, { error: 'must have at least 16 characters' }).optional(),
   MAX_OPERATION_COST: integer(100, 1_000_000, DEFAULT_LIMITS.operationCost),
+  MAX_COST_PER_MINUTE: integer(1_000, 999_999_999, DEFAULT_LIMITS.costPerMinute),
   MAX_OPERATION_MS: integer(100, 60_000, DEFAULT_LIMITS.operationMs),
   START_CHECK_MAX_MB: integer(0, 1_000_000, DEFAULT_LIMITS.startCheckBytes / MEBIBYTE),
   MAX_CONNECTIONS: integer(10, 1_000_000, DEFAULT_LIMITS.connections),
@@ -215,6 +220,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
     metricsToken: settings.METRICS_TOKEN ?? null,
     limits: {
       operationCost: settings.MAX_OPERATION_COST,
+      costPerMinute: settings.MAX_COST_PER_MINUTE,
       operationMs: settings.MAX_OPERATION_MS,
       connections: settings.MAX_CONNECTIONS,
       connectionsPerAddress: settings.MAX_CONNECTIONS_PER_ADDRESS,

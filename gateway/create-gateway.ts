@@ -11,6 +11,7 @@ import { createPlainStream } from './http/plain-stream.ts';
 import { createRouter, type WebhookIntake } from './http/router.ts';
 import { createHttpServer, listenOn, type SendTimeouts } from './http/server.ts';
 import { createSubscriptions } from './http/subscriptions.ts';
+import { createCostBudgets } from './limits/budgets.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { createOperations } from './operations.ts';
 import { createPlayground, type PlaygroundDemo } from './playground/playground.ts';
@@ -61,6 +62,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     engine,
     maxCost: limits.operationCost,
     queryMs: limits.operationMs,
+    budgets: createCostBudgets(limits.costPerMinute, now),
     metrics,
     logger,
   });

@@ -3,7 +3,9 @@ import { z } from 'zod';
 import type { Logger } from '../logger.ts';
 import type { Principal } from '../schema/principal.ts';
 import type { GraphQLEngine } from './engine.ts';
+import type { CostBudget } from '../schema/subgraph.ts';
 import type { StreamSink } from './federation/hub.ts';
+import type { CostBudgets } from './limits/budgets.ts';
 import { type AdmittedOperation, createOperationLimits } from './limits/operations.ts';
 import type { Metrics, OperationOutcome } from './metrics.ts';
 import type { OperationParams } from './operation-params.ts';
@@ -71,12 +73,14 @@ export function createOperations({
   engine,
   maxCost,
   queryMs,
+  budgets,
   metrics,
   logger,
 }: {
   readonly engine: GraphQLEngine;
   readonly maxCost: number;
   readonly queryMs: number;
+  readonly budgets: CostBudgets;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }): Operations {
@@ -87,21 +91,28 @@ export function createOperations({
     { query, operationName, variables }: OperationParams,
     admitted: AdmittedOperation,
     caller: Caller,
+    budget: CostBudget,
   ) {
     return {
       document: query,
       operationName,
       variables,
       ...caller,
+      budget,
       extensions: { requestId: caller.requestId, cost: { requested: admitted.cost, maximum: maxCost } },
     };
   }
 
-  async function run(params: OperationParams, admitted: AdmittedOperation, caller: Caller): Promise<OperationAnswer> {
+  async function run(
+    params: OperationParams,
+    admitted: AdmittedOperation,
+    caller: Caller,
+    budget: CostBudget,
+  ): Promise<OperationAnswer> {
     const startedAt = performance.now();
     let outcome: OperationOutcome = 'errors';
     try {
-      const request = requestOf(params, admitted, caller);
+      const request = requestOf(params, admitted, caller, budget);
       const isQuery = admitted.type === OperationTypeNode.QUERY;
       const { text, hasErrors, isExecuted } = await engine.execute(
         isQuery ? { ...request, deadlineMs: queryMs } : request,
@@ -115,6 +126,27 @@ export function createOperations({
     } finally {
       metrics.operationEnded(admitted.type, outcome, (performance.now() - startedAt) / 1_000);
     }
+  }
+
+  /** @throws Refusal `RATE_LIMITED` */
+  function charge({ type, cost }: AdmittedOperation, { principal }: Caller): CostBudget {
+    try {
+      return budgets.charge(principal, cost);
+    } catch (error) {
+      if (error instanceof Refusal) metrics.operationEnded(type, 'refused', 0);
+      throw error;
+    }
+  }
+
+  /** Tells it after this has returned, as everything that goes into a sink. */
+  function refuseStream(refusal: Refusal, { requestId }: Caller, sink: StreamSink): () => void {
+    let isGone = false;
+    queueMicrotask(() => {
+      if (!isGone) sink.error([refusal.toGraphQLError(requestId)]);
+    });
+    return () => {
+      isGone = true;
+    };
   }
 
   return {
@@ -132,16 +164,24 @@ export function createOperations({
           headers: { 'retry-after': '1' },
         });
       }
+      const budget = charge(admitted, caller);
       inFlight += 1;
       try {
-        return await run(params, admitted, caller);
+        return await run(params, admitted, caller, budget);
       } finally {
         inFlight -= 1;
       }
     },
     subscribe(params, admitted, caller, sink, resumeAfter = null) {
+      let budget: CostBudget;
+      try {
+        budget = charge(admitted, caller);
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        return refuseStream(error, caller, sink);
+      }
       metrics.operationEnded(admitted.type, 'ok', 0);
-      return engine.subscribe({ ...requestOf(params, admitted, caller), resumeAfter }, sink);
+      return engine.subscribe({ ...requestOf(params, admitted, caller, budget), resumeAfter }, sink);
     },
     inFlight: () => inFlight,
   };

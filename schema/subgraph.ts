@@ -1,6 +1,18 @@
 import type { GraphQLSchema } from 'graphql';
 import type { Principal } from './principal.ts';
 
+/** What the client's operation costs, and what its principal has left: numbers of the front door. */
+export interface CostBudget {
+  /** Points of this operation. */
+  readonly cost: number;
+  /** Points that a principal has at most: what comes back in a minute. */
+  readonly limit: number;
+  /** Points that are left after this operation. */
+  readonly remaining: number;
+  /** When all of them are back if nothing else is asked; milliseconds since the epoch. */
+  readonly resetAt: number;
+}
+
 /** What a subgraph knows about the request that reached it. */
 export interface SubgraphRequest {
   readonly principal: Principal;
@@ -10,6 +22,8 @@ export interface SubgraphRequest {
   readonly signal: AbortSignal;
   /** The caller understands `StreamPlace` among the items of a subscription. Default: it does not. */
   readonly tellsPlaces?: boolean;
+  /** Absent: nobody counts, or the answer is for others too. */
+  readonly budget?: CostBudget;
 }
 
 /**

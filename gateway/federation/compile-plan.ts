@@ -1,6 +1,5 @@
 import {
   type DocumentNode,
-  getNamedType,
   type GraphQLSchema,
   isInterfaceType,
   isNonNullType,
@@ -12,6 +11,7 @@ import {
 } from 'graphql';
 import type { BatchAlias, FetchBody, PathSegment, PlanNode, RequiresSelection, Rewrite } from './planner.ts';
 import { renamedKeys } from './rewrites.ts';
+import { sharingOf } from './sharing.ts';
 
 /** A field that a fetch brings: what is lost when it fails. */
 export interface FetchedField {
@@ -28,6 +28,8 @@ interface Fetch {
   readonly variables: readonly string[];
   /** Its answer depends on who asks, not only on what they may see. */
   readonly isPersonal: boolean;
+  /** Its answer is made for one request alone. */
+  readonly isSingle: boolean;
 }
 
 export interface RootFetch extends Fetch {
@@ -77,6 +79,8 @@ export interface PlanContext {
   readonly schema: GraphQLSchema;
   /** Types whose fields tell about the caller, see `Fetch.isPersonal`. */
   readonly personalTypes: ReadonlySet<string>;
+  /** Fields of which each request has another, as `Type.field`, see `Fetch.isSingle`. */
+  readonly singleFields: ReadonlySet<string>;
 }
 
 /** @throws Error on a node that cannot stand there, which would be a fault of the planner */
@@ -122,7 +126,7 @@ function fetchOf(body: FetchBody, document: DocumentNode, context: PlanContext):
     operation: body.operation,
     kind: body.operationKind ?? 'query',
     variables: body.variableUsages ?? [],
-    isPersonal: isPersonal(document, context),
+    ...sharingOf(document, context),
   };
 }
 
@@ -208,30 +212,5 @@ function fieldsOf(
     const type = typeName === null ? undefined : context.schema.getType(typeName);
     const field = isObjectType(type) || isInterfaceType(type) ? type.getFields()[node.name.value] : undefined;
     return [{ typeName, key, nonNull: isNonNullType(field?.type) }];
-  });
-}
-
-/** Does it ask for something of which each principal has another? */
-export function isPersonal(document: DocumentNode, { schema, personalTypes }: PlanContext): boolean {
-  const reaches = ({ selections }: SelectionSetNode, typeName: string | undefined): boolean =>
-    selections.some((node) => {
-      // Fragments are walked where they are defined.
-      if (node.kind === Kind.FRAGMENT_SPREAD) return false;
-      if (node.kind === Kind.INLINE_FRAGMENT)
-        return reaches(node.selectionSet, node.typeCondition?.name.value ?? typeName);
-      const parent = typeName === undefined ? undefined : schema.getType(typeName);
-      const field = isObjectType(parent) || isInterfaceType(parent) ? parent.getFields()[node.name.value] : undefined;
-      const next = field === undefined ? undefined : getNamedType(field.type).name;
-      if (next !== undefined && personalTypes.has(next)) return true;
-      return node.selectionSet !== undefined && reaches(node.selectionSet, next);
-    });
-  return document.definitions.some((definition) => {
-    if (definition.kind === Kind.OPERATION_DEFINITION) {
-      return reaches(definition.selectionSet, schema.getRootType(definition.operation)?.name);
-    }
-    return (
-      definition.kind === Kind.FRAGMENT_DEFINITION &&
-      reaches(definition.selectionSet, definition.typeCondition.name.value)
-    );
   });
 }

@@ -12,7 +12,7 @@ type Refs = { readonly __typename: string; readonly id: string };
 const DEVICES = `
   type Query { devices(first: Int = 4): [Device]! device(id: ID!): Device viewer: Viewer! now: Int }
   type Mutation { rename(id: ID!, name: String!): Device! fail: Device }
-  type Viewer { name: String! }
+  type Viewer { name: String! ticket: Int! left: Int }
   type Device @key(fields: "id") { id: ID! name: String! site: Site source: Source }
   type Site @key(fields: "id", resolvable: false) { id: ID! }
   interface Source { id: ID! }
@@ -45,6 +45,7 @@ function createWorld(
 ) {
   const calls: { readonly service: string; readonly fetch: SubgraphFetch }[] = [];
   const order: string[] = [];
+  let tickets = 0;
   const faults: unknown[] = [];
   const source = async ({ id }: Refs) => {
     await Promise.resolve();
@@ -57,7 +58,11 @@ function createWorld(
         devices: (_: unknown, { first }: { first: number }) =>
           Array.from({ length: first }, (__, index) => device(index)),
         device: (_: unknown, { id }: { id: string }) => (id === 'none' ? null : device(Number(id.slice(1)))),
-        viewer: (_: unknown, __: unknown, { principal }: SubgraphRequest) => ({ name: principal.id }),
+        viewer: (_: unknown, __: unknown, { principal, budget }: SubgraphRequest) => ({
+          name: principal.id,
+          ticket: (tickets += 1),
+          left: budget?.remaining ?? null,
+        }),
       },
       Mutation: {
         rename: (_: unknown, { id, name }: { id: string; name: string }) => (
@@ -439,6 +444,19 @@ describe('federation engine, sharing fetches', () => {
       ),
     );
     expect(answers.map(({ data }) => data)).toEqual([{ v: { name: 'ann' } }, { v: { name: 'bob' } }]);
+  });
+
+  it('makes what is for one request alone anew for each, and tells it what that request costs', async () => {
+    const { ask } = createWorld({ singleFields: new Set(['Viewer.ticket']) });
+    const document = '{ viewer { ...V } } fragment V on Viewer { ticket left }';
+    const budget = (remaining: number) => ({ cost: 1, limit: 9, remaining, resetAt: 0 });
+    const answers = await Promise.all([8, 7].map((left) => ask(document, { budget: budget(left) })));
+    expect(answers.map(({ data }) => data)).toEqual([
+      { viewer: { ticket: 1, left: 8 } },
+      { viewer: { ticket: 2, left: 7 } },
+    ]);
+    // Others may wait for the same answer: it says nothing of one request.
+    expect((await ask('{ viewer { left } }', { budget: budget(6) })).data).toEqual({ viewer: { left: null } });
   });
 
   it('never shares mutations', async () => {

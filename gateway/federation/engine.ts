@@ -1,6 +1,7 @@
 import type { DocumentNode, GraphQLError, GraphQLSchema } from 'graphql';
 import type { Principal } from '../../schema/principal.ts';
 import { accessKey } from '../../schema/principal.ts';
+import type { CostBudget } from '../../schema/subgraph.ts';
 import { ErrorLog } from './answer-errors.ts';
 import { answerText, refusalText } from './answer-text.ts';
 import type { ExecutableNode } from './compile-plan.ts';
@@ -28,6 +29,9 @@ const STREAM_STALL_MS = 30_000;
 
 /** Types of which each principal sees another: never shared between principals, even where their access is equal. */
 const PERSONAL_TYPES: ReadonlySet<string> = new Set(['Viewer']);
+
+/** Fields that are made for one request alone: what is left after it, and what can be used once. */
+const SINGLE_FIELDS: ReadonlySet<string> = new Set(['Viewer.rateLimit', 'Media.url']);
 
 export interface SupergraphSource {
   readonly supergraphSdl: string;
@@ -60,6 +64,8 @@ export interface FederationEngineOptions extends SupergraphSource {
   readonly planner?: PlannerFactory;
   /** Default: see PERSONAL_TYPES. */
   readonly personalTypes?: ReadonlySet<string>;
+  /** As `Type.field`. Default: see SINGLE_FIELDS. */
+  readonly singleFields?: ReadonlySet<string>;
 }
 
 export interface GraphRequest {
@@ -77,6 +83,8 @@ export interface GraphRequest {
   readonly resumeAfter?: string | null;
   /** Told to the client as `extensions` of the answer. */
   readonly extensions?: Readonly<Record<string, unknown>>;
+  /** What the operation costs; told to subgraphs where a field is made for this request alone. */
+  readonly budget?: CostBudget;
 }
 
 export interface GraphAnswer {
@@ -120,11 +128,14 @@ export interface FederationEngine {
 export function createFederationEngine(options: FederationEngineOptions): FederationEngine {
   const onError = options.onError ?? (() => undefined);
   const fetchTimeoutMs = options.fetchTimeoutMs ?? FETCH_TIMEOUT_MS;
-  const personalTypes = options.personalTypes ?? PERSONAL_TYPES;
+  const sharing = {
+    personalTypes: options.personalTypes ?? PERSONAL_TYPES,
+    singleFields: options.singleFields ?? SINGLE_FIELDS,
+  };
   const inFlight = new InFlight();
   const accessKeys = new WeakMap<Principal, string>();
   const planner = options.planner ?? createPlanner;
-  let generation = new Generation(options.supergraphSdl, options.transports, personalTypes, planner);
+  let generation = new Generation(options.supergraphSdl, options.transports, sharing, planner);
 
   function accessOf(principal: Principal): string {
     let key = accessKeys.get(principal);
@@ -135,23 +146,25 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
     return key;
   }
 
-  type Caller = Pick<GraphRequest, 'principal' | 'requestId'>;
+  type Caller = Pick<GraphRequest, 'principal' | 'requestId' | 'budget'>;
 
   /** How a run reaches the subgraphs. */
-  function fetcher(from: Generation, { principal, requestId }: Caller, scope: RequestScope): PlanRun['fetch'] {
+  function fetcher(from: Generation, { principal, requestId, budget }: Caller, scope: RequestScope): PlanRun['fetch'] {
     return (node, variables, shareKey) => {
       const { service, operation, kind } = node;
       const transport = from.transports.get(service);
       if (transport === undefined)
         return Promise.reject(new TransportError('SUBGRAPH_UNAVAILABLE', 'The data is not available here.'));
       const who = node.isPersonal ? `${principal.kind} ${principal.id}\n${accessOf(principal)}` : accessOf(principal);
-      const key = kind === 'query' ? `${service}\n${operation}\n${who}\n${shareKey}` : null;
+      const key = kind === 'query' && !node.isSingle ? `${service}\n${operation}\n${who}\n${shareKey}` : null;
       const timeoutMs = kind === 'query' ? fetchTimeoutMs : MUTATION_DEADLINE_MS;
       return inFlight.run(key, scope, timeoutMs, async (signal) => {
         const startedAt = performance.now();
         let outcome: FetchReport['outcome'] = 'FAILED';
         try {
-          const result = await transport.execute({ operation, kind, variables, principal, requestId, signal });
+          const fetch = { operation, kind, variables, principal, requestId, signal };
+          const own = node.isSingle && budget !== undefined ? { ...fetch, budget } : fetch;
+          const result = await transport.execute(own);
           outcome = result.errors === undefined ? 'OK' : 'ERRORS';
           return result;
         } catch (error) {
@@ -231,7 +244,7 @@ export function createFederationEngine(options: FederationEngineOptions): Federa
     execute,
     subscribe: (request, sink) => hub.subscribe(request, sink),
     async reload({ supergraphSdl, transports }) {
-      const next = new Generation(supergraphSdl, transports, personalTypes, planner);
+      const next = new Generation(supergraphSdl, transports, sharing, planner);
       try {
         await next.planner.ready;
       } catch (error) {

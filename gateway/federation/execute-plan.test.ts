@@ -15,7 +15,7 @@ const schema = buildSchema(`
   interface Thing { id: ID! }
   type Item implements Thing { id: ID! name: String size: Int! weight: Int other: Item }
 `);
-const CONTEXT = { schema, personalTypes: new Set<string>() };
+const CONTEXT = { schema, personalTypes: new Set<string>(), singleFields: new Set<string>() };
 
 const REQUIRES: readonly RequiresSelection[] = [
   {

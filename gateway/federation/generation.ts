@@ -16,6 +16,7 @@ import { Operation } from './operation.ts';
 import type { Planner, PlannerFactory } from './planner.ts';
 import { buildPublicSchema, machineryFieldNames } from './public-schema.ts';
 import type { IsSubType } from './representations.ts';
+import type { SharingRules } from './sharing.ts';
 import { createSharedItems, type SharedItems } from './shared-items.ts';
 import type { Made } from './stream-group.ts';
 import type { SubgraphTransport } from './transport.ts';
@@ -39,6 +40,7 @@ export class Generation implements PlanContext {
   readonly machinery: ReadonlySet<string>;
   readonly transports: ReadonlyMap<string, SubgraphTransport>;
   readonly personalTypes: ReadonlySet<string>;
+  readonly singleFields: ReadonlySet<string>;
   readonly isSubType: IsSubType;
   /** What streams make of items that several of them are given. */
   readonly sharedItems: SharedItems<Made> = createSharedItems();
@@ -49,7 +51,7 @@ export class Generation implements PlanContext {
   constructor(
     supergraphSdl: string,
     transports: ReadonlyMap<string, SubgraphTransport>,
-    personalTypes: ReadonlySet<string>,
+    { personalTypes, singleFields }: Omit<SharingRules, 'schema'>,
     createPlanner: PlannerFactory,
   ) {
     this.schema = buildPublicSchema(supergraphSdl);
@@ -57,6 +59,7 @@ export class Generation implements PlanContext {
     this.machinery = machineryFieldNames(supergraphSdl);
     this.transports = transports;
     this.personalTypes = personalTypes;
+    this.singleFields = singleFields;
     this.isSubType = (typeName, condition) => {
       if (typeName === condition) return true;
       const abstract = this.schema.getType(condition);

@@ -48,6 +48,15 @@ describe('subscription hub', () => {
     expect(sinks.map((sink) => sink.items)).toEqual([[{ me: { name: 'ann' } }], [{ me: { name: 'bob' } }]]);
   });
 
+  it('shares nothing of what is made for one request alone, not even with the same principal', async () => {
+    const { engine, log, subscribe } = createStreamWorld({ singleFields: new Set(['Delivered.device']) });
+    const sinks = [subscribe(DEEP).sink, subscribe(DEEP).sink];
+    await log.topic.opened(2);
+    log.append();
+    await Promise.all(sinks.map((sink) => sink.received(1)));
+    expect(engine.streams()).toMatchObject({ groups: 2, subscribers: 2, executed: 2 });
+  });
+
   it('closes the stream when the last one leaves', async () => {
     const { engine, log, subscribe } = createStreamWorld();
     const [first, second] = [subscribe(DEEP), subscribe(DEEP)];

@@ -69,6 +69,7 @@ export class Hub {
   /** Groups whose items are equal from the moment on at which they have reached the same cursor; the oldest first. */
   readonly #groups = new Map<string, StreamGroup[]>();
   #groupCount = 0;
+  #singles = 0;
 
   constructor(context: HubContext) {
     this.#context = context;
@@ -140,6 +141,8 @@ export class Hub {
   #keyOf(generation: Generation, operation: Operation, request: GraphRequest, variables: Tree): string {
     const { principal } = request;
     const access = this.#context.accessOf(principal);
+    // A key that no other subscriber has.
+    if (operation.isSingle) return `single ${(this.#singles += 1)}`;
     const who = operation.isPersonal ? `${principal.kind} ${principal.id}\n${access}` : access;
     const shared = operation.resumption?.withoutAfter(variables) ?? variables;
     return JSON.stringify([generation.textOf(request.document), request.operationName ?? null, shared, who]);

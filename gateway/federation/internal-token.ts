@@ -8,6 +8,8 @@ import { type Principal, SCOPES } from '../../schema/principal.ts';
 /** Carries the token: an HTTP header, and a key of a WebSocket's connection parameters. */
 export const PRINCIPAL_HEADER = 'x-convergraph-principal';
 export const REQUEST_ID_HEADER = 'x-request-id';
+/** JSON of what the client's operation costs; only with what is made for one request alone. */
+export const BUDGET_HEADER = 'x-convergraph-budget';
 /** Of a socket: `true` asks for places among the items of streams, told in `extensions.place` of a message without data. */
 export const PLACES_PARAMETER = 'x-convergraph-places';
 

@@ -10,19 +10,14 @@ import {
   type OperationDefinitionNode,
   OperationTypeNode,
 } from 'graphql';
-import {
-  compilePlan,
-  compileSubscriptionPlan,
-  type ExecutableNode,
-  isPersonal,
-  type SubscriptionPlan,
-} from './compile-plan.ts';
+import { compilePlan, compileSubscriptionPlan, type ExecutableNode, type SubscriptionPlan } from './compile-plan.ts';
 import type { Generation } from './generation.ts';
 import { introspectionFields } from './introspection.ts';
 import type { ObjectShape } from './object-shape.ts';
 import { type Conditions, conditionNames, plannerText } from './planner-document.ts';
 import { resumable, type Resumption } from './resumption.ts';
 import { collectFields, objectShape, type ShapeSource } from './shapes.ts';
+import { sharingOf } from './sharing.ts';
 import { type SourceKeys, sourceKeysOf } from './source-keys.ts';
 import { variablesOfItems } from './shared-items.ts';
 import type { Tree } from './tree.ts';
@@ -40,6 +35,8 @@ export class Operation {
   readonly rootType: GraphQLObjectType;
   /** What is asked for depends on who asks, not only on what they may see. */
   readonly isPersonal: boolean;
+  /** Something of it is made for one request alone. */
+  readonly isSingle: boolean;
   /** Where a field's value stands in the tree. */
   readonly sourceKey: SourceKeys;
   /** How a subscription goes on after an interruption; null when its root field cannot, and for other operations. */
@@ -57,7 +54,9 @@ export class Operation {
     this.document = document;
     this.definition = definition;
     this.rootType = rootType;
-    this.isPersonal = isPersonal(document, generation);
+    const { isPersonal, isSingle } = sharingOf(document, generation);
+    this.isPersonal = isPersonal;
+    this.isSingle = isSingle;
     this.sourceKey = sourceKeysOf(document, generation.machinery);
     this.#conditionNames = conditionNames(document);
     this.resumption = definition.operation === OperationTypeNode.SUBSCRIPTION ? resumable(this) : null;

@@ -107,7 +107,8 @@ describe('planner text', () => {
 describe('planning', () => {
   // The planner aborts the whole process on this document as it is written.
   it('survives one field with different arguments under two types', async () => {
-    const generation = new Generation(SUPERGRAPH, new Map(), new Set(), createPlanner);
+    const sharing = { personalTypes: new Set<string>(), singleFields: new Set<string>() };
+    const generation = new Generation(SUPERGRAPH, new Map(), sharing, createPlanner);
     const operation = generation.prepare(
       'query ($v: String) { events { edges { node { ... on VideoEvent { org { devices { __typename } } } ... on InventoryEvent { org { devices(after: $v) { __typename } } } } } } }',
       null,

@@ -94,13 +94,14 @@ export class StreamGroup {
   ) {
     this.#context = context;
     this.#binding = { generation, operation };
-    // The stream outlives the one who opened it; whoever serves a member ends it when its token does.
-    this.#request = { ...request, principal: { ...request.principal, expiresAt: null } };
+    // A shared stream outlives the one who opened it; whoever serves a member ends it when its token does.
+    const { principal } = request;
+    this.#request = operation.isSingle ? request : { ...request, principal: { ...principal, expiresAt: null } };
     this.#variables = variables;
     this.#after = after;
     this.#isLive = after === null;
     this.#events = events;
-    this.#shareKey = operation.isPersonal ? null : context.accessOf(request.principal);
+    this.#shareKey = operation.isPersonal || operation.isSingle ? null : context.accessOf(request.principal);
     void this.#run();
   }
 

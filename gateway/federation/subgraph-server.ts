@@ -8,9 +8,16 @@ import {
 import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import { z } from 'zod';
 import type { Principal } from '../../schema/principal.ts';
-import { type Subgraph, type SubgraphRequest, StreamPlace } from '../../schema/subgraph.ts';
-import { type InternalTokens, PLACES_PARAMETER, PRINCIPAL_HEADER, REQUEST_ID_HEADER } from './internal-token.ts';
+import { type CostBudget, type Subgraph, type SubgraphRequest, StreamPlace } from '../../schema/subgraph.ts';
+import {
+  BUDGET_HEADER,
+  type InternalTokens,
+  PLACES_PARAMETER,
+  PRINCIPAL_HEADER,
+  REQUEST_ID_HEADER,
+} from './internal-token.ts';
 import { formatMasked, maskError, type OnMasked } from './mask-error.ts';
 import { subscribeToItems } from './subscribe-source.ts';
 
@@ -79,6 +86,7 @@ export async function serveSubgraph(subgraph: Subgraph, options: SubgraphServerO
       principal,
       requestId: requestIdOf(request.headers[REQUEST_ID_HEADER]),
       signal: gone.signal,
+      ...budgetOf(request.headers[BUDGET_HEADER]),
     });
     const answered = await apollo.executeHTTPGraphQLRequest({
       httpGraphQLRequest: { method: 'POST', headers, search: '', body: parsed },
@@ -209,6 +217,13 @@ async function readBody(request: IncomingMessage): Promise<string | null> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
+}
+
+const Budget = z.object({ cost: z.number(), limit: z.number(), remaining: z.number(), resetAt: z.number() });
+
+function budgetOf(header: unknown): { readonly budget?: CostBudget } {
+  const parsed = Budget.safeParse(typeof header === 'string' ? parseJson(header) : undefined);
+  return parsed.success ? { budget: parsed.data } : {};
 }
 
 function parseJson(text: string): unknown {

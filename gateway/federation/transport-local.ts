@@ -37,8 +37,9 @@ export function createLocalTransport(subgraph: Subgraph, onMasked: OnMasked): Su
     return document;
   }
 
-  function contextOf({ kind, principal, requestId, signal }: SubgraphFetch): unknown {
-    return subgraph.createContext({ principal, requestId, signal, tellsPlaces: kind === 'subscription' });
+  function contextOf({ kind, principal, requestId, signal, budget }: SubgraphFetch): unknown {
+    const request = { principal, requestId, signal, tellsPlaces: kind === 'subscription' };
+    return subgraph.createContext(budget === undefined ? request : { ...request, budget });
   }
 
   function argumentsOf(fetch: SubgraphFetch) {

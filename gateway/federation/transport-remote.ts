@@ -3,7 +3,13 @@ import { Agent, request } from 'undici';
 import WebSocket from 'ws';
 import { z } from 'zod';
 import { accessKey } from '../../schema/principal.ts';
-import { type InternalTokens, PLACES_PARAMETER, PRINCIPAL_HEADER, REQUEST_ID_HEADER } from './internal-token.ts';
+import {
+  BUDGET_HEADER,
+  type InternalTokens,
+  PLACES_PARAMETER,
+  PRINCIPAL_HEADER,
+  REQUEST_ID_HEADER,
+} from './internal-token.ts';
 import {
   type AnswerError,
   type SubgraphFetch,
@@ -60,7 +66,7 @@ export function createRemoteTransport({ name, url, tokens }: RemoteTransportOpti
   const clients = new Map<string, { readonly client: Client; streams: number }>();
 
   async function execute(fetch: SubgraphFetch): Promise<SubgraphResult> {
-    const { operation, variables, principal, requestId, signal } = fetch;
+    const { operation, variables, principal, requestId, signal, budget } = fetch;
     try {
       const response = await request(url, {
         method: 'POST',
@@ -71,6 +77,7 @@ export function createRemoteTransport({ name, url, tokens }: RemoteTransportOpti
           accept: 'application/json',
           [PRINCIPAL_HEADER]: await tokens.issue(principal, name),
           [REQUEST_ID_HEADER]: requestId,
+          ...(budget === undefined ? {} : { [BUDGET_HEADER]: JSON.stringify(budget) }),
         },
         body: JSON.stringify({ query: operation, variables }),
       });

@@ -1,4 +1,5 @@
 import type { Principal } from '../../schema/principal.ts';
+import type { CostBudget } from '../../schema/subgraph.ts';
 
 /** Where a value stands in an answer: response keys and list indexes. */
 export type ResponsePath = readonly (string | number)[];
@@ -22,6 +23,8 @@ export interface SubgraphFetch {
   readonly signal: AbortSignal;
   /** Of a stream: those whose keys are equal may see the same, and may be given one and the same item. */
   readonly shareKey?: string | undefined;
+  /** What the client's operation costs; only with what is made for one request alone. */
+  readonly budget?: CostBudget;
 }
 
 /** What a subgraph answered. `data` belongs to the receiver, who may change it. */

@@ -145,6 +145,14 @@ describe.each(TRANSPORTS)('transport $name', ({ create }) => {
     expect(reached[0]?.requestId).toBe('req_1');
   });
 
+  it('tells the subgraph what the operation costs, when it is told itself', async () => {
+    const { transport, reached } = await create();
+    const budget = { cost: 3, limit: 100, remaining: 97, resetAt: 1_700_000_000_000 };
+    await transport.execute(fetchOf('{ who }', { budget }));
+    await transport.execute(fetchOf('{ who }'));
+    expect(reached.map((request) => request.budget)).toEqual([budget, undefined]);
+  });
+
   it('passes on errors that were written for clients', async () => {
     const { transport } = await create();
     const { errors } = await transport.execute(fetchOf('{ refused }'));

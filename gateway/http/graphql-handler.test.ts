@@ -2,6 +2,7 @@ import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { getIntrospectionQuery } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { DEFAULT_LIMITS } from '../../config.ts';
 import { startTestGateway, type TestGateway } from '../testing.ts';
 import { MAX_BODY_BYTES } from './read-body.ts';
 
@@ -154,6 +155,7 @@ describe('GraphQL over HTTP', () => {
         metricsToken: null,
         limits: {
           operationCost: 100,
+          costPerMinute: 1_000,
           operationMs: 1_000,
           connections: 100,
           connectionsPerAddress: 100,
@@ -174,6 +176,34 @@ describe('GraphQL over HTTP', () => {
       });
     } finally {
       await dear.close();
+    }
+  });
+
+  it('refuses what a principal has no points left for, over HTTP and in streams, and says when to come back', async () => {
+    const limits = { ...DEFAULT_LIMITS, costPerMinute: 1_000 };
+    const config = { host: '127.0.0.1', port: 0, corsOrigins: [], metricsToken: null, limits };
+    const poor = await startTestGateway({ config, now: () => 1_700_000_000_000 });
+    try {
+      const token = await poor.authorization({ issuedAt: new Date(1_700_000_000_000) });
+      const ask = (query: string, accept = 'application/json') =>
+        fetch(`${poor.url}/graphql`, {
+          method: 'POST',
+          headers: { authorization: token, accept, 'content-type': 'application/json' },
+          body: JSON.stringify({ query }),
+        });
+      const page = '{ devices(first: 499) { nodes { id } } }';
+      expect([(await ask(page)).status, (await ask(page)).status]).toEqual([200, 200]);
+      expect(poor.engine.requests.map(({ budget }) => budget)).toMatchObject([
+        { cost: 500, limit: 1_000, remaining: 500 },
+        { cost: 500, limit: 1_000, remaining: 0 },
+      ]);
+      const answer = await ask('{ hello }');
+      expect([answer.status, answer.headers.get('retry-after')]).toEqual([429, '1']);
+      expect(await answer.json()).toMatchObject({ errors: [{ extensions: { code: 'RATE_LIMITED', remaining: 0 } }] });
+      expect(await (await ask('subscription { ticks }', 'text/event-stream')).text()).toContain('RATE_LIMITED');
+      expect(poor.engine.requests).toHaveLength(2);
+    } finally {
+      await poor.close();
     }
   });
 

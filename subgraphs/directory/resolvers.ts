@@ -68,6 +68,7 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
   Viewer: {
     principal: ({ id }) => id,
     kind: ({ kind }) => kind,
+    rateLimit: (_, __, context) => context.budget(),
     scopes: ({ scopes }) => [...scopes].toSorted(),
     orgs: (_, __, context) => context.read().firstOrgs(),
     sites: async ({ access }, __, context) => {

@@ -30,6 +30,7 @@ export type Json = any;
 
 export type Answer = {
   data?: Json;
+  extensions?: Json;
   errors?: { message: string; path?: unknown[]; extensions?: Record<string, unknown> }[];
 };
 

@@ -136,7 +136,7 @@ describe.runIf(isDeployed)('scenario', () => {
 
 describe.runIf(isDeployed)('saved operations', () => {
   it('14: every type with its schema and samples that decode', async () => {
-    const { data, errors } = await query(sandbox, operation('14-explore-catalogue'), { family: 'ALARM' });
+    const { data, errors, extensions } = await query(sandbox, operation('14-explore-catalogue'), { family: 'ALARM' });
     expect(errors).toBeUndefined();
     expect(data.eventTypes.length).toBeGreaterThan(20);
     for (const { name, native, cloudEvent, webhook } of data.eventTypes) {
@@ -145,6 +145,13 @@ describe.runIf(isDeployed)('saved operations', () => {
       expect(EVENT_CODECS.CLOUDEVENTS.decode(cloudEvent)).toEqual(event);
       expect(EVENT_CODECS.STANDARD_WEBHOOK.decode(webhook)).toEqual(event);
     }
+    const { cost, limit, remaining, resetAt } = data.viewer.rateLimit;
+    expect(extensions?.cost.requested).toBe(cost);
+    expect(cost).toBeGreaterThan(data.eventTypes.length);
+    expect(remaining).toBeLessThanOrEqual(limit - cost);
+    expect(Date.parse(resetAt)).toBeGreaterThan(0);
+    const again = await query(sandbox, operation('14-who-am-i'));
+    expect(again.data.viewer.rateLimit).toMatchObject({ cost: again.extensions?.cost.requested, limit });
     const fire = data.eventTypes.find(({ name }: Json) => name === 'alarm.fire');
     expect(new Set(fire.mappings.map(({ vendor }: Json) => vendor)).size).toBeGreaterThan(1);
   });

@@ -1,6 +1,11 @@
 import { GraphQLError } from 'graphql';
 import { StreamPlace, type SubgraphRequest } from '../../../schema/subgraph.ts';
-import { createFederationEngine, type FederationEngine, type SupergraphSource } from '../engine.ts';
+import {
+  createFederationEngine,
+  type FederationEngine,
+  type FederationEngineOptions,
+  type SupergraphSource,
+} from '../engine.ts';
 import type { SubgraphTransport } from '../transport.ts';
 import { createLocalTransport } from '../transport-local.ts';
 import { testPrincipal } from './principal.ts';
@@ -74,7 +79,7 @@ export interface StreamWorld {
   ) => { sink: TestSink; leave: () => void };
 }
 
-export function createStreamWorld(): StreamWorld {
+export function createStreamWorld(options: Partial<FederationEngineOptions> = {}): StreamWorld {
   const log = new EventLog();
   const fetched: string[][] = [];
   const plain = new TestTopic<{ plain: number }>();
@@ -122,7 +127,7 @@ export function createStreamWorld(): StreamWorld {
       ]),
     };
   };
-  const engine = createFederationEngine({ ...source(), streamRetryDelayMs: () => 0, streamStallMs: 100 });
+  const engine = createFederationEngine({ ...source(), streamRetryDelayMs: () => 0, streamStallMs: 100, ...options });
   return {
     engine,
     log,

@@ -524,6 +524,21 @@ export type Viewer = {
   orgs: Array<Org>;
   /** The sites the token is limited to; null when it is not limited to sites. */
   sites: Maybe<Array<Site>>;
+  /** What this operation costs, and how much more you may ask for. */
+  rateLimit: RateLimit;
+};
+
+/** A principal's points: what an operation costs is taken from them, and they come back evenly, all of them in a minute. */
+export type RateLimit = {
+  __typename?: 'RateLimit';
+  /** Points of this operation; `extensions.cost.requested` of the answer says the same. */
+  cost: Scalars['Int']['output'];
+  /** Points that you have at most. */
+  limit: Scalars['Int']['output'];
+  /** Points that are left after this operation. */
+  remaining: Scalars['Int']['output'];
+  /** When all points are back if you ask for nothing else. */
+  resetAt: Scalars['DateTime']['output'];
 };
 
 /** What kind of principal asks. */
@@ -1524,6 +1539,7 @@ export type ResolversTypes = {
   Int: ResolverTypeWrapper<Scalars['Int']['output']>;
   Mutation: ResolverTypeWrapper<Record<PropertyKey, never>>;
   Viewer: ResolverTypeWrapper<Principal>;
+  RateLimit: ResolverTypeWrapper<RateLimit>;
   PrincipalKind: PrincipalKind;
   Org: ResolverTypeWrapper<OrgRow>;
   Site: ResolverTypeWrapper<SiteRow>;
@@ -1615,6 +1631,7 @@ export type ResolversParentTypes = {
   Int: Scalars['Int']['output'];
   Mutation: Record<PropertyKey, never>;
   Viewer: Principal;
+  RateLimit: RateLimit;
   Org: OrgRow;
   Site: SiteRow;
   Device: Reference;
@@ -1750,6 +1767,14 @@ export type ViewerResolvers<ContextType = Context, ParentType extends ResolversP
   scopes?: Resolver<Array<ResolversTypes['String']>, ParentType, ContextType>;
   orgs?: Resolver<Array<ResolversTypes['Org']>, ParentType, ContextType>;
   sites?: Resolver<Maybe<Array<ResolversTypes['Site']>>, ParentType, ContextType>;
+  rateLimit?: Resolver<ResolversTypes['RateLimit'], ParentType, ContextType>;
+};
+
+export type RateLimitResolvers<ContextType = Context, ParentType extends ResolversParentTypes['RateLimit'] = ResolversParentTypes['RateLimit']> = {
+  cost?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  limit?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  remaining?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
+  resetAt?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
 };
 
 export type OrgResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Org'] = ResolversParentTypes['Org'], FederationReferenceType extends FederationReferenceTypes['Org'] = FederationReferenceTypes['Org']> = {
@@ -2076,6 +2101,7 @@ export type Resolvers<ContextType = Context> = {
   Query?: QueryResolvers<ContextType>;
   Mutation?: MutationResolvers<ContextType>;
   Viewer?: ViewerResolvers<ContextType>;
+  RateLimit?: RateLimitResolvers<ContextType>;
   Org?: OrgResolvers<ContextType>;
   Site?: SiteResolvers<ContextType>;
   Device?: DeviceResolvers<ContextType>;
