@@ -83,6 +83,48 @@ eachEngine('silence of devices', (open) => {
     expect(await row('cam-1')).toMatchObject({ state: 'ONLINE', silence_due_at: NOON + 10 * HOUR + LIMIT });
   });
 
+  it('is seen in lists where no site of ours is the device’s, and said nowhere', async () => {
+    const { db, job, hear, row, silent } = await start();
+    await hear(NOON, 'cam-1', 'cam-2');
+    await db.write((tx) => tx.updateTable('devices').set({ site_id: null }).where('native_id', '=', 'cam-1').execute());
+    const revision = async () =>
+      (await db.read.selectFrom('orgs').select('revision').where('id', '=', 'org_a').executeTakeFirstOrThrow())
+        .revision;
+    const before = await revision();
+    await job.run(NOON + LIMIT);
+    expect((await silent()).map((event) => event.device_id)).toEqual([(await row('cam-2')).id]);
+    const { id, evidence, ...silenced } = await row('cam-1');
+    expect(silenced).toMatchObject({
+      state: 'UNKNOWN',
+      state_reason: 'SILENCE',
+      state_since: NOON + LIMIT,
+      silence_due_at: null,
+    });
+    expect(JSON.parse(evidence)).toMatchObject([
+      { source: 'SILENCE', state: 'UNKNOWN', observedAt: NOON + LIMIT },
+      { source: 'WEBHOOK', state: 'ONLINE' },
+    ]);
+    const segments = db.read.selectFrom('status_segments').selectAll().where('device_id', '=', id).orderBy('from_at');
+    expect(await segments.execute()).toMatchObject([
+      { state: 'UNKNOWN', reason: null, to_at: NOON },
+      { state: 'ONLINE', from_at: NOON, to_at: NOON + LIMIT },
+      { state: 'UNKNOWN', reason: 'SILENCE', from_at: NOON + LIMIT, to_at: null },
+    ]);
+    expect(await revision()).toBeGreaterThan(before);
+  });
+
+  it('moves what readers see where all that are silent have no site', async () => {
+    const { db, job, hear } = await start();
+    await hear(NOON, 'cam-1');
+    await db.write((tx) => tx.updateTable('devices').set({ site_id: null }).execute());
+    const org = () => db.read.selectFrom('orgs').select('revision').where('id', '=', 'org_a').executeTakeFirstOrThrow();
+    const { revision } = await org();
+    await job.run(NOON + LIMIT);
+    expect((await org()).revision).toBe(revision + 1);
+    await job.run(NOON + LIMIT + 1_000);
+    expect((await org()).revision).toBe(revision + 1);
+  });
+
   it('says nothing new of a device that is down', async () => {
     const { job, hear, fall, row, silent } = await start();
     await hear(NOON, 'cam-1');

@@ -1,11 +1,13 @@
 import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { Database, Tx } from '../../storage/database.ts';
+import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import { lockIntegration, ringForEvents } from '../process/event-writer.ts';
 import type { WriterSource } from './incidents.ts';
 import type { StatusJob } from './keeper.ts';
 import { outageCauseOf } from './outages.ts';
 import { MAX_LIMIT_MS, MIN_LIMIT_MS } from './rhythm.ts';
+import { SILENCED, silenceUnlogged } from './unlogged-silence.ts';
 
 /** Devices judged in one transaction. */
 const PORTION = 500;
@@ -39,7 +41,7 @@ export function createSilenceJob({ db, writer }: SilenceDeps): StatusJob {
     // Again, now that nobody else writes: some may have been heard.
     const rows = await tx
       .selectFrom('devices')
-      .select(['id', 'integration_id', 'native_id', 'name', 'state', 'last_seen_at', 'silence_due_at'])
+      .select(['native_id', 'name', ...SILENCED])
       .where('id', 'in', ids)
       .where('silence_due_at', '<=', now)
       .where('removed_at', 'is', null)
@@ -58,9 +60,17 @@ export function createSilenceJob({ db, writer }: SilenceDeps): StatusJob {
     }
     await tx.updateTable('devices').set({ silence_due_at: null }).where('id', 'in', ids).execute();
     // What is down or unknown already is not made better known by its silence.
-    const drafts = rows.filter(({ state }) => state === 'ONLINE' || state === 'DEGRADED').map(silentDraft);
+    const silent = rows.filter(({ state }) => state === 'ONLINE' || state === 'DEGRADED');
+    const unlogged = await silenceUnlogged(
+      tx,
+      db.engine,
+      silent.filter(({ site_id: siteId }) => siteId === null),
+      now,
+    );
+    const drafts = silent.filter(({ site_id: siteId }) => siteId !== null).map(silentDraft);
     const { written } = await writer().writeEvents(tx, integration, drafts, 'SILENCE', now);
-    return written;
+    if (unlogged > 0) await bumpOrgRevision(tx, integration.org_id, now);
+    return written + unlogged;
   }
 
   return {
