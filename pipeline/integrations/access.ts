@@ -5,6 +5,13 @@ import type { Database } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
 import { userError } from './user-errors.ts';
 
+/** Whether a principal may set up anything: planned work, how status is judged, integrations. @returns what forbids it, or null */
+export function writeScopeRefusal(principal: Principal): UserError | null {
+  return hasScope(principal, 'integrations:write')
+    ? null
+    : userError('FORBIDDEN', 'This needs the scope integrations:write.');
+}
+
 /**
  * Whether a principal may change integrations at all. An integration spans the sites of an org, so a principal that is
  * limited to some of them may not.
@@ -12,9 +19,8 @@ import { userError } from './user-errors.ts';
  * @returns what forbids it, or null; it never depends on what exists
  */
 export function writeRefusal(principal: Principal): UserError | null {
-  if (!hasScope(principal, 'integrations:write')) {
-    return userError('FORBIDDEN', 'This needs the scope integrations:write.');
-  }
+  const refusal = writeScopeRefusal(principal);
+  if (refusal !== null) return refusal;
   if (principal.access.siteIds !== null) {
     return userError('FORBIDDEN', 'This token is limited to sites; integrations belong to the whole org.');
   }

@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import { AdapterError, type AdapterErrorCode } from '../../adapter-kit/adapter-error.ts';
 import type { UserError, UserErrorCode } from '../../schema/words.ts';
 
@@ -45,6 +46,11 @@ export function userError(
   hint: string | null = null,
 ): UserError {
   return { code, message, path, hint };
+}
+
+/** What is wrong with an input. The schema's messages go on from the name of a member: `must not be empty`. */
+export function invalidInput({ issues }: z.ZodError): UserError[] {
+  return issues.map(({ path, message }) => userError('INVALID', `${path.join('.')} ${message}.`, path.map(String)));
 }
 
 /** A failure of a platform as a business outcome. Errors that are not of a platform tell nothing of themselves. */

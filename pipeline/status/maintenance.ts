@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hasScope, type Principal } from '../../schema/principal.ts';
+import type { Principal } from '../../schema/principal.ts';
 import type { UserError } from '../../schema/words.ts';
 import { visibleAtSite } from '../../storage/access-conditions.ts';
 import type { Database } from '../../storage/database.ts';
@@ -20,8 +20,9 @@ import {
 } from '../../storage/maintenance-windows.ts';
 import type { MaintenanceWindowRow } from '../../storage/rows.ts';
 import { equals } from '../../storage/sql-conditions.ts';
-import { notFound, seesOrg } from '../integrations/access.ts';
-import { userError } from '../integrations/user-errors.ts';
+import { notFound, seesOrg, writeScopeRefusal } from '../integrations/access.ts';
+import type { DeletePayload } from '../integrations/payloads.ts';
+import { invalidInput, userError } from '../integrations/user-errors.ts';
 import { ringForEvents } from '../process/event-writer.ts';
 import { isDueAgain } from './due.ts';
 import type { WriterSource } from './incidents.ts';
@@ -66,17 +67,12 @@ export interface MaintenancePayload {
   readonly userErrors: UserError[];
 }
 
-export interface MaintenanceDeletion {
-  readonly deletedId: string | null;
-  readonly userErrors: UserError[];
-}
-
 /** Planned work: who plans it, and which devices are in it now. */
 export interface Maintenance {
   /** Takes effect at once where it is open already. @param input as the API's MaintenanceWindowInput */
   create(principal: Principal, input: unknown): Promise<MaintenancePayload>;
   /** As if it had never been planned: what happened in it counts again. */
-  delete(principal: Principal, id: string): Promise<MaintenanceDeletion>;
+  delete(principal: Principal, id: string): Promise<DeletePayload>;
   /** Opens and closes windows as time passes. */
   readonly job: StatusJob;
 }
@@ -147,10 +143,10 @@ export function createMaintenance({ db, now, writer }: MaintenanceDeps): Mainten
   return {
     async create(principal, input) {
       const refuse = (...userErrors: UserError[]): MaintenancePayload => ({ maintenanceWindow: null, userErrors });
-      const refusal = scopeRefusal(principal);
+      const refusal = writeScopeRefusal(principal);
       if (refusal !== null) return refuse(refusal);
       const parsed = Input.safeParse(input);
-      if (!parsed.success) return refuse(...parsed.error.issues.map(toUserError));
+      if (!parsed.success) return refuse(...invalidInput(parsed.error));
       const { data } = parsed;
       const isOfOrg = typeof data.orgId === 'string';
       const target = isOfOrg && !seesOrg(principal, data.orgId ?? '') ? null : await targetOf(principal, data);
@@ -180,8 +176,8 @@ export function createMaintenance({ db, now, writer }: MaintenanceDeps): Mainten
     },
 
     async delete(principal, id) {
-      const refuse = (error: UserError): MaintenanceDeletion => ({ deletedId: null, userErrors: [error] });
-      const refusal = scopeRefusal(principal);
+      const refuse = (error: UserError): DeletePayload => ({ deletedId: null, userErrors: [error] });
+      const refusal = writeScopeRefusal(principal);
       if (refusal !== null) return refuse(refusal);
       const [window] = await reader.windows(principal.access, [id]);
       if (window === undefined) return refuse(notFound('maintenance window', ['id']));
@@ -212,14 +208,4 @@ export function createMaintenance({ db, now, writer }: MaintenanceDeps): Mainten
       },
     },
   };
-}
-
-function scopeRefusal(principal: Principal): UserError | null {
-  return hasScope(principal, 'integrations:write')
-    ? null
-    : userError('FORBIDDEN', 'This needs the scope integrations:write.');
-}
-
-function toUserError({ path, message }: z.core.$ZodIssue): UserError {
-  return userError('INVALID', `${path.join('.')} ${message}.`, path.map(String));
 }

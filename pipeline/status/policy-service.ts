@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hasScope, type Principal } from '../../schema/principal.ts';
+import type { Principal } from '../../schema/principal.ts';
 import { DEVICE_TYPES, type UserError } from '../../schema/words.ts';
 import { visibleAtSite } from '../../storage/access-conditions.ts';
 import type { Database } from '../../storage/database.ts';
@@ -12,8 +12,9 @@ import {
   saveStatusPolicy,
   type StatusPolicyRow,
 } from '../../storage/status-policies.ts';
-import { notFound, seesOrg } from '../integrations/access.ts';
-import { userError } from '../integrations/user-errors.ts';
+import { notFound, seesOrg, writeScopeRefusal } from '../integrations/access.ts';
+import type { DeletePayload } from '../integrations/payloads.ts';
+import { invalidInput, userError } from '../integrations/user-errors.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -65,16 +66,11 @@ export interface StatusPolicyPayload {
   readonly userErrors: UserError[];
 }
 
-export interface StatusPolicyDeletion {
-  readonly deletedId: string | null;
-  readonly userErrors: UserError[];
-}
-
 /** Who decides how status is judged. */
 export interface StatusPolicies {
   /** Replaces what was said for the same place. @param input as the API's StatusPolicyInput */
   set(principal: Principal, input: unknown): Promise<StatusPolicyPayload>;
-  delete(principal: Principal, id: string): Promise<StatusPolicyDeletion>;
+  delete(principal: Principal, id: string): Promise<DeletePayload>;
 }
 
 const BEYOND_SITES = 'This token is limited to sites; this policy is about more than them.';
@@ -100,10 +96,10 @@ export function createStatusPolicies({
   return {
     async set(principal, input) {
       const refuse = (...userErrors: UserError[]): StatusPolicyPayload => ({ statusPolicy: null, userErrors });
-      const refusal = scopeRefusal(principal);
+      const refusal = writeScopeRefusal(principal);
       if (refusal !== null) return refuse(refusal);
       const parsed = Input.safeParse(input);
-      if (!parsed.success) return refuse(...parsed.error.issues.map(toUserError));
+      if (!parsed.success) return refuse(...invalidInput(parsed.error));
       const { orgId, siteId = null, deviceType = null, deviceId = null, ...values } = parsed.data;
       if (!seesOrg(principal, orgId)) return refuse(notFound('org', ['orgId']));
       if (siteId === null && deviceId === null) {
@@ -139,8 +135,8 @@ export function createStatusPolicies({
     },
 
     async delete(principal, id) {
-      const refuse = (error: UserError): StatusPolicyDeletion => ({ deletedId: null, userErrors: [error] });
-      const refusal = scopeRefusal(principal);
+      const refuse = (error: UserError): DeletePayload => ({ deletedId: null, userErrors: [error] });
+      const refusal = writeScopeRefusal(principal);
       if (refusal !== null) return refuse(refusal);
       const [row] = await readVisiblePolicies(db, principal.access, { ids: [id] });
       if (row === undefined) return refuse(notFound('status policy', ['id']));
@@ -155,14 +151,4 @@ export function createStatusPolicies({
       return { deletedId: id, userErrors: [] };
     },
   };
-}
-
-function scopeRefusal(principal: Principal): UserError | null {
-  return hasScope(principal, 'integrations:write')
-    ? null
-    : userError('FORBIDDEN', 'This needs the scope integrations:write.');
-}
-
-function toUserError({ path, message }: z.core.$ZodIssue): UserError {
-  return userError('INVALID', `${path.join('.')} ${message}.`, path.map(String));
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { invalidInput } from '../../pipeline/integrations/user-errors.ts';
 import { hasScope, type Principal } from '../../schema/principal.ts';
 import type { UserError } from '../../schema/words.ts';
 import type { DirectoryStore } from '../../storage/directory-store.ts';
@@ -64,15 +65,6 @@ const Site = z
     message: 'must be given with longitude',
   });
 
-function invalid(error: z.ZodError): UserError[] {
-  return error.issues.map(({ path, message }) => ({
-    code: 'INVALID' as const,
-    message: `${path.join('.')} ${message}.`,
-    path: path.map(String),
-    hint: null,
-  }));
-}
-
 export interface CreateOrgPayload {
   readonly org: OrgRow | null;
   readonly userErrors: UserError[];
@@ -96,7 +88,7 @@ export async function createOrg(
     return { org: null, userErrors: [forbidden('A token that is limited to certain orgs or sites creates no orgs.')] };
   }
   const parsed = Org.safeParse(input);
-  if (!parsed.success) return { org: null, userErrors: invalid(parsed.error) };
+  if (!parsed.success) return { org: null, userErrors: invalidInput(parsed.error) };
   const { name, customerRef, externalIds: ids } = parsed.data;
   return {
     org: await store.createOrg({ name, customerRef: customerRef ?? null, externalIds: ids ?? [] }),
@@ -118,7 +110,7 @@ export async function createSite(
     return { site: null, userErrors: [forbidden('A token that is limited to certain sites creates no sites.')] };
   }
   const parsed = Site.safeParse(input);
-  if (!parsed.success) return { site: null, userErrors: invalid(parsed.error) };
+  if (!parsed.success) return { site: null, userErrors: invalidInput(parsed.error) };
   const { orgId, name, address, latitude, longitude, timezone, externalIds: ids } = parsed.data;
   const [org] = await store.orgs(access, [orgId]);
   const site =
