@@ -16,6 +16,7 @@ import { DeviceStates, type SilenceLimits } from './device-states.ts';
 import { type AppendDeps, appendEvents, type Entry, lockIntegration } from './event-append.ts';
 import { dedupeKeyOf, dedupeKeysToCheck, eventIdentity, eventKeyOf } from './event-key.ts';
 import { claimOf, flappingRow, instantsOf, type Instants, lastingRow, rowOf, type Unnumbered } from './event-rows.ts';
+import { heardAgain, takeBackSilences } from './heard-again.ts';
 import { stillDownRow } from './still-down-row.ts';
 import { type KnownDevice, readDevices, readResolutionView, resolveDraft } from './resolve.ts';
 
@@ -119,7 +120,7 @@ export interface EventWriterDeps extends AppendDeps {
 }
 
 /** A new item, resolved. */
-interface Fresh {
+export interface Fresh {
   readonly item: EventItem;
   readonly siteId: string | null;
   readonly device: KnownDevice | null;
@@ -144,7 +145,8 @@ export function createEventWriter(deps: EventWriterDeps): EventWriter {
   ): Promise<readonly EventOutcome[]> {
     if (items.length === 0) return [];
     await lockIntegration(db, tx, integration.id);
-    const { fresh, repeated, duplicates, unresolved } = await sortOut(db, tx, integration, items);
+    const { repeated, duplicates, unresolved, ...sorted } = await sortOut(db, tx, integration, items);
+    const { fresh, lifted } = await takeBackSilences(db, tx, integration, silence, sorted.fresh);
     if (repeated.length > 0) await countDuplicates(db, tx, repeated);
     const lastReceivedAt = Math.max(...items.map(({ receivedAt }) => receivedAt));
     const states = await statesFor(tx, integration);
@@ -154,7 +156,7 @@ export function createEventWriter(deps: EventWriterDeps): EventWriter {
         device === null || claim === null ? [] : [{ device, claim }],
       ),
     );
-    const batch = createBatch(integration, states);
+    const batch = createBatch(integration, states, lifted);
     const written = new Map([...fresh].map(([item, each]) => [item, batch.add(each)]));
     batch.finish();
     const late = [...written.values()].filter(({ isLate }) => isLate).length;
@@ -259,17 +261,13 @@ async function sortOut(db: Database, tx: Tx, integration: IntegrationRow, items:
   return { fresh, repeated, duplicates, unresolved };
 }
 
-/** Whatever a device says that was silent, it is silent no more: a life sign without a claim is one, then. */
-function heardAgain(item: EventItem, device: KnownDevice | null): EventItem {
-  const { draft } = item;
-  if (draft.claim !== null || !draft.isLifeSign) return item;
-  if (device?.state !== 'UNKNOWN' || device.state_reason !== 'SILENCE') return item;
-  const claim = { state: 'ONLINE', reason: null, vendorState: null, observedAt: null } as const;
-  return { ...item, draft: { ...draft, claim } };
-}
-
-/** Collects what is logged of a batch, in order, with the changes of state in it. */
-function createBatch(integration: IntegrationRow, states: DeviceStates) {
+/**
+ * Collects what is logged of a batch, in order, with the changes of state in it.
+ *
+ * @param lifted devices of which people believe that they are silent: the first word on each tells that they are not
+ */
+function createBatch(integration: IntegrationRow, states: DeviceStates, lifted: ReadonlySet<string> = new Set()) {
+  const silent = new Set(lifted);
   const entries: Entry[] = [];
   const transitions: StatusTransition[] = [];
   const lastRows = new Map<string, Unnumbered>();
@@ -307,7 +305,10 @@ function createBatch(integration: IntegrationRow, states: DeviceStates) {
       let taken: Taken | null = null;
       if (device !== null && claim !== null) {
         taken = states.claim({ device, claim }, origin);
-        const { due, own } = taken;
+        const { due } = taken;
+        const lift = silent.has(device.id) ? liftedTo(taken, claim) : null;
+        if (lift !== null) silent.delete(device.id);
+        const own = lift ?? taken.own;
         logLasting(device, due, receivedAt);
         isLate = taken.isLate;
         isChange = own !== null;
@@ -339,6 +340,12 @@ function createBatch(integration: IntegrationRow, states: DeviceStates) {
       }
     },
   };
+}
+
+/** People see a silence end; what was believed before it is no news to them. An outage that has yet to last tells nothing. */
+function liftedTo({ after }: Taken, claim: Claim): StateChange | null {
+  if (after.state !== claim.state || after.state === 'UNKNOWN') return null;
+  return { before: 'UNKNOWN', after: after.state, reason: after.reason, at: after.since };
 }
 
 /**
