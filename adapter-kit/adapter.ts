@@ -5,6 +5,8 @@ import type {
   InboundMessage,
   LiveDevice,
   LivePlatform,
+  MediaContent,
+  MediaRef,
   SiteDraft,
 } from './model.ts';
 import type { SignatureProfile } from '../schema/words.ts';
@@ -107,6 +109,14 @@ export interface Adapter {
    * @throws AdapterError; what waiting can help is tried again with the same `idempotencyKey`
    */
   createCustomEvent?(ref: DeviceRef, event: CustomEventDraft, signal: AbortSignal): Promise<void>;
+
+  /**
+   * For platforms whose pictures and clips take our credentials, or a question first: opens one. Absent: its address is
+   * opened as it is, without credentials. The bytes are bounded by whoever asks; `signal` ends the reading, too.
+   *
+   * @throws AdapterError; NOT_FOUND when the platform has it no longer
+   */
+  openMedia?(media: MediaRef, signal: AbortSignal): Promise<MediaContent>;
 
   /** Gives back sockets and tokens. */
   close(): Promise<void>;

@@ -237,6 +237,30 @@ export interface MediaDraft {
   readonly sha256?: string | null;
 }
 
+/** A picture or clip of an event that was taken in, to be opened where it is. */
+export interface MediaRef {
+  /** As the draft had it. */
+  readonly url: string;
+  readonly contentType: string | null;
+  /** Hex. */
+  readonly sha256: string | null;
+  readonly occurredAt: Date;
+  /** Of the event; null when it is about no device. */
+  readonly nativeDeviceId: string | null;
+  /** The delivery that told of it, for platforms that send pictures along; null when it is not kept any more. */
+  delivery(): Promise<InboundMessage | null>;
+}
+
+/** A picture or clip that is being read. */
+export interface MediaContent {
+  /** As the platform says it; null when it does not. */
+  readonly contentType: string | null;
+  /** To be read once. Throws AdapterError. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Gives up what was not read; nothing when all of it was. */
+  close(): Promise<void>;
+}
+
 /** The attributes of an event's family; all optional, absent means the platform did not tell. */
 export interface EventDetails {
   /** Its local time came twice that day, or never: summer time ended or began (see local-time.ts). */

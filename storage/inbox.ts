@@ -190,6 +190,15 @@ export async function postpone(tx: Tx, id: number, at: number): Promise<void> {
     .execute();
 }
 
+/** A delivery as it came; null when it is not kept any more. */
+export async function readDelivery(
+  db: Pick<Database, 'read'>,
+  id: number,
+): Promise<Pick<InboxRow, 'headers' | 'body' | 'source' | 'received_at'> | null> {
+  const columns = ['headers', 'body', 'source', 'received_at'] as const;
+  return (await db.read.selectFrom('inbox').select(columns).where('id', '=', id).executeTakeFirst()) ?? null;
+}
+
 /** The keys under which repetitions of these deliveries are counted. @returns by inbox id */
 export async function readDeliveryKeys(
   db: Pick<Database, 'read'>,

@@ -288,6 +288,12 @@ export interface DedupeTable {
   seen_at: number;
 }
 
+/** One-time links to media that were used. `key`: what makes a link one of a kind; `expires_at`: when it ends by itself. */
+export interface MediaLinksTable {
+  key: Uint8Array;
+  expires_at: number;
+}
+
 /** The log. `seq` is of the `log` sequence; `key` is the event's identity and its id (`evt_` + hex). */
 export interface EventsTable {
   seq: number;
@@ -440,6 +446,7 @@ export interface Tables extends StatusTables {
   dedupe: DedupeTable;
   events: EventsTable;
   leases: LeasesTable;
+  media_links: MediaLinksTable;
   device_links: DeviceLinksTable;
   inventory_parts: InventoryPartsTable;
   custom_events: CustomEventsTable;

@@ -25,6 +25,20 @@ export async function readAnswer(
   now: Date,
   alsoAnswers: readonly number[] = [],
 ): Promise<HttpAnswer> {
+  const headers = await acceptAnswer(response, what, maxBytes, now, alsoAnswers);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of boundedBody(response, what, maxBytes)) chunks.push(chunk);
+  return { status: response.statusCode, headers, body: Buffer.concat(chunks) };
+}
+
+/** Looks at an answer before its body is read. @returns its headers @throws AdapterError as `readAnswer` does */
+export async function acceptAnswer(
+  response: Dispatcher.ResponseData,
+  what: string,
+  maxBytes: number,
+  now: Date,
+  alsoAnswers: readonly number[] = [],
+): Promise<Readonly<Record<string, string>>> {
   const headers = plainHeaders(response.headers);
   const isAnswer = response.statusCode >= 200 && response.statusCode <= 299;
   if (!isAnswer && !alsoAnswers.includes(response.statusCode)) {
@@ -39,15 +53,22 @@ export async function readAnswer(
       ? tooLarge(what, maxBytes)
       : new AdapterError('BAD_PAYLOAD', `${what} answered compressed`, { layer: 'http' });
   }
-  const chunks: Uint8Array[] = [];
+  return headers;
+}
+
+/** The body of an answer as it comes. @throws AdapterError TOO_LARGE beyond the cap */
+export async function* boundedBody(
+  response: Dispatcher.ResponseData,
+  what: string,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array, void, void> {
   let size = 0;
   for await (const chunk of response.body) {
     const bytes: Uint8Array = chunk;
     size += bytes.length;
     if (size > maxBytes) throw tooLarge(what, maxBytes);
-    chunks.push(bytes);
+    yield bytes;
   }
-  return { status: response.statusCode, headers, body: Buffer.concat(chunks, size) };
 }
 
 /** @throws AdapterError BAD_PAYLOAD naming where the answer departs from the schema, never what stands there */
@@ -88,7 +109,8 @@ async function discard(response: Dispatcher.ResponseData, headers: Readonly<Reco
   else cut(response);
 }
 
-function cut(response: Dispatcher.ResponseData): void {
+/** Gives the connection up with everything that has not been read. */
+export function cut(response: Dispatcher.ResponseData): void {
   // Destroying an unread body is reported on it as an error, which is what we want and nobody else's concern.
   response.body.on('error', () => undefined);
   response.body.destroy();

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { Pool } from 'undici';
+import { type Dispatcher, Pool } from 'undici';
 import type { WebSocket } from 'ws';
 import { abandoned, AdapterError } from '../adapter-error.ts';
 import { createAddressGuard, type NetworkPolicy, type ResolveName } from '../network/address-guard.ts';
-import { parseAnswer, plainHeaders, readAnswer } from './answer.ts';
+import { acceptAnswer, boundedBody, cut, parseAnswer, plainHeaders, readAnswer } from './answer.ts';
 import { createGuardedConnector, type GuardedConnector } from './connector.ts';
 import { isWorthRetrying, transportFailure } from './failure.ts';
 import { createGate } from './gate.ts';
@@ -14,6 +14,7 @@ import type {
   HttpClient,
   HttpClientFactory,
   HttpClientOptions,
+  HttpDownload,
   HttpRequest,
   SocketRequest,
   WebSocketRequest,
@@ -89,7 +90,12 @@ function createClient(
   const plain = new Set<Socket>();
   let closing: Promise<void> | null = null;
 
-  async function attempt(request: HttpRequest, target: string, signal: AbortSignal): Promise<HttpAnswer> {
+  async function attempt<T>(
+    request: HttpRequest,
+    target: string,
+    signal: AbortSignal,
+    read: (response: Dispatcher.ResponseData, what: string) => Promise<T>,
+  ): Promise<T> {
     const what = describeTarget(request);
     try {
       const headers = await orAborted(callHeaders(options), signal);
@@ -107,18 +113,23 @@ function createClient(
         signal,
       });
       options.onAnswer?.(plainHeaders(response.headers));
-      return await readAnswer(response, what, maxBytes, deps.now(), request.answers);
+      return await read(response, what);
     } catch (error) {
       throw signal.aborted ? abandoned(signal.reason) : transportFailure(error, what);
     }
   }
 
-  async function withRetries(request: HttpRequest, signal: AbortSignal, endsAt: number): Promise<HttpAnswer> {
+  async function withRetries<T>(
+    request: HttpRequest,
+    signal: AbortSignal,
+    endsAt: number,
+    read: (response: Dispatcher.ResponseData, what: string) => Promise<T>,
+  ): Promise<T> {
     const target = targetOf(options.baseUrl, request);
     const isIdempotent = request.isIdempotent ?? ['GET', 'PUT', 'DELETE'].includes(request.method ?? 'GET');
     for (let made = 0; ; made += 1) {
       try {
-        return await attempt(request, target, signal);
+        return await attempt(request, target, signal, read);
       } catch (error) {
         const failure = transportFailure(error, describeTarget(request));
         const waitMs = (failure.retryAfterMs ?? 0) + backoffMs(made, deps.random);
@@ -162,7 +173,39 @@ function createClient(
   }
 
   function request(call: HttpRequest): Promise<HttpAnswer> {
-    return bounded(call, (signal, endsAt) => withRetries(call, signal, endsAt));
+    return bounded(call, (signal, endsAt) =>
+      withRetries(call, signal, endsAt, (response, what) =>
+        readAnswer(response, what, maxBytes, deps.now(), call.answers),
+      ),
+    );
+  }
+
+  function download(call: HttpRequest): Promise<HttpDownload> {
+    const { promise: opened, resolve, reject } = Promise.withResolvers<HttpDownload>();
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    // The place at the gate and the deadline are for the whole body, not only for its beginning.
+    bounded(call, async (signal, endsAt) => {
+      const [response, what, headers] = await withRetries(call, signal, endsAt, async (answer, name) => {
+        const accepted = await acceptAnswer(answer, name, maxBytes, deps.now());
+        return [answer, name, accepted] as const;
+      });
+      async function* body(): AsyncGenerator<Uint8Array, void, void> {
+        try {
+          yield* boundedBody(response, what, maxBytes);
+        } catch (error) {
+          throw signal.aborted ? abandoned(signal.reason) : transportFailure(error, what);
+        } finally {
+          end();
+        }
+      }
+      const cancel = (): void => {
+        cut(response);
+        end();
+      };
+      resolve({ headers, body: body(), cancel });
+      await orAborted(ended, signal);
+    }).catch(reject);
+    return opened;
   }
 
   function webSocket(call: WebSocketRequest): Promise<WebSocket> {
@@ -187,6 +230,7 @@ function createClient(
 
   return {
     request,
+    download,
     async json(call, schema) {
       const { body } = await request(call);
       return parseAnswer(body, schema, describeTarget(call));

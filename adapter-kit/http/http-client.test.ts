@@ -357,4 +357,71 @@ describe('HTTP client', () => {
     await closed;
     await expect(http.request({ path: 'x', signal })).rejects.toMatchObject({ code: 'UNREACHABLE' });
   });
+
+  describe('download', () => {
+    const bytes = Buffer.alloc(300_000, 7);
+
+    async function read(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of body) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    }
+
+    it('hands on an answer as it comes, with the query as it was written', async () => {
+      const { url } = await platform((request, response) => {
+        response.writeHead(200, { 'content-type': 'image/jpeg', 'x-target': request.url ?? '' }).end(bytes);
+      });
+      const { headers, body } = await client({ baseUrl: url }).download({ path: 'a.jpg?sig=a%2Fb+c&sig=d', signal });
+      expect(headers).toMatchObject({ 'content-type': 'image/jpeg', 'x-target': '/base/a.jpg?sig=a%2Fb+c&sig=d' });
+      expect((await read(body)).equals(bytes)).toBe(true);
+    });
+
+    it('refuses what is not an answer, before there is anything to read', async () => {
+      const { url } = await platform((_, response) => response.writeHead(404).end('gone'));
+      await expect(client({ baseUrl: url }).download({ path: 'x', signal })).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      });
+    });
+
+    it('is cut at its cap, whether it was announced or not', async () => {
+      const { url } = await platform((_, response, call) => {
+        if (call === 1) response.setHeader('content-length', bytes.length);
+        response.write(bytes.subarray(0, 1_000));
+        response.end(bytes.subarray(1_000));
+      });
+      const http = client({ baseUrl: url, maxResponseBytes: 2_000 });
+      await expect(http.download({ path: 'x', signal })).rejects.toMatchObject({ code: 'TOO_LARGE' });
+      const { body } = await http.download({ path: 'x', signal });
+      await expect(read(body)).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    });
+
+    it('ends at its deadline in the middle of the body', async () => {
+      const { url } = await platform((_, response) => {
+        response.writeHead(200);
+        response.write('a little');
+      });
+      const { body } = await client({ baseUrl: url }).download({ path: 'x', signal, timeoutMs: 100 });
+      await expect(read(body)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    });
+
+    it('fails when the platform breaks off', async () => {
+      const { url } = await platform((_, response) => {
+        response.writeHead(200, { 'content-length': 100 });
+        response.write('a little', () => response.destroy());
+      });
+      const { body } = await client({ baseUrl: url }).download({ path: 'x', signal });
+      await expect(read(body)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    });
+
+    it('keeps its place among the calls until it was read or given up', async () => {
+      const { url, calls } = await platform((_, response) => response.end(bytes));
+      const http = client({ baseUrl: url, maxConcurrent: 1 });
+      const first = await http.download({ path: 'x', signal });
+      const second = http.download({ path: 'x', signal });
+      const isWaiting = await Promise.race([second.then(() => false), read(first.body).then(() => true)]);
+      expect([isWaiting, calls()]).toEqual([true, 1]);
+      (await second).cancel();
+      await expect(http.request({ path: 'x', signal })).resolves.toMatchObject({ status: 200 });
+    });
+  });
 });

@@ -63,6 +63,15 @@ export interface HttpAnswer {
   readonly body: Uint8Array;
 }
 
+/** An answer whose body is read as it comes. */
+export interface HttpDownload {
+  readonly headers: Readonly<Record<string, string>>;
+  /** To be read once. Throws AdapterError as a request does, also when deadline or cap are reached in the middle. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Gives up what was not read; nothing when all of it was. */
+  cancel(): void;
+}
+
 /**
  * Bounded HTTP to one platform. Redirects are not followed. Every failure is an AdapterError: connection, TLS and 5xx
  * UNREACHABLE, 401 UNAUTHENTICATED, 403 FORBIDDEN, 404 NOT_FOUND, 405 and 501 NOT_SUPPORTED, 408 TIMEOUT, 429
@@ -71,6 +80,11 @@ export interface HttpAnswer {
  */
 export interface HttpClient {
   request(request: HttpRequest): Promise<HttpAnswer>;
+  /**
+   * A GET whose 2xx answer is not held in memory. Deadline and cap are for all of it; whoever opens it reads it to the end
+   * or cancels it. Only the opening is tried again.
+   */
+  download(request: Omit<HttpRequest, 'method' | 'json' | 'form' | 'text' | 'answers'>): Promise<HttpDownload>;
   /** Parses the answer; BAD_PAYLOAD when it is not JSON or not of the schema. */
   json<T>(request: HttpRequest, schema: ZodType<T>): Promise<T>;
   /**

@@ -7,6 +7,7 @@ import { type History, trimHistory } from '../../storage/history-retention.ts';
 import { pruneInventoryChanges } from '../../storage/inventory-store-changes.ts';
 import { sealNextSegment, trimSeals } from '../../storage/log-chain.ts';
 import { DEDUPE_DAYS } from './event-key.ts';
+import { trimMediaLinks } from '../../storage/media-links.ts';
 import { createPace } from './pace.ts';
 
 const DAY_MS = 86_400_000;
@@ -91,6 +92,8 @@ export function createRetention(deps: RetentionDeps): Retention {
       (tx, limit) => trimInbox(tx, 'REFUSED', before(deadLetters), limit),
       (tx, limit) => trimEvents(tx, before(events), limit),
       (tx, limit) => trimSeals(tx, limit),
+      // Another process may have a slower clock.
+      (tx, limit) => trimMediaLinks(tx, at - HOUR_MS, limit),
     ];
     if (at - historyAt >= HISTORY_EVERY_MS) {
       historyAt = at;

@@ -5,6 +5,7 @@ import { initial } from './0001-initial.ts';
 import { links } from './0002-links.ts';
 import { status } from './0003-status.ts';
 import { healthCounts } from './0004-health-counts.ts';
+import { mediaLinks } from './0006-media-links.ts';
 import { type Engine, dialectOf, type SchemaStep } from './schema-step.ts';
 
 /** In the order in which they run. A step that was released is never changed: add another one. */
@@ -13,6 +14,7 @@ const STEPS: Readonly<Record<string, SchemaStep>> = {
   '0002-links': links,
   '0003-status': status,
   '0004-health-counts': healthCounts,
+  '0006-media-links': mediaLinks,
 };
 
 /** Names of the steps that this program knows, in their order. */
