@@ -3,9 +3,9 @@ import type { z } from 'zod';
 import type { EventType } from '../../schema/catalogue/event-type.ts';
 import { exampleData, findEventType } from '../../schema/catalogue/event-types.ts';
 import {
-  NATIVE_DATA,
   type NativeData,
   NativeData as Data,
+  nativeDataOf,
   type NativeEvent,
 } from '../../schema/catalogue/native-event.ts';
 import { hasScope, type Principal } from '../../schema/principal.ts';
@@ -112,7 +112,7 @@ function parse(input: SimulateInput): Order | SimulatePayload {
 function parseData(type: EventType, data: unknown): NativeData | z.ZodError {
   const own = Data.safeParse(data ?? {});
   if (!own.success) return own.error;
-  const all = NATIVE_DATA[type.family].safeParse({ ...exampleData(type), ...own.data });
+  const all = nativeDataOf(type.family).safeParse({ ...exampleData(type), ...own.data });
   return all.success ? { ...exampleData(type), ...own.data } : all.error;
 }
 

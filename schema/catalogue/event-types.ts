@@ -3,7 +3,7 @@ import { ACCESS_TYPES } from './access.ts';
 import { ALARM_TYPES } from './alarm.ts';
 import type { EventType } from './event-type.ts';
 import { HEALTH_TYPES } from './health.ts';
-import { NATIVE_DATA, type NativeData, NativeEvent } from './native-event.ts';
+import { type NativeData, nativeDataOf, NativeEvent, ownData } from './native-event.ts';
 import { SENSOR_TYPES } from './sensor.ts';
 import { SYSTEM_TYPES } from './system.ts';
 import { VIDEO_TYPES } from './video.ts';
@@ -36,7 +36,7 @@ export function nativeSchemaOf({ name, family, version }: EventType): z.ZodType<
     type: name.endsWith('.*') ? z.string().startsWith(name.slice(0, -1)) : z.literal(name),
     version: z.literal(version),
     family: z.literal(family),
-    data: NATIVE_DATA[family],
+    data: nativeDataOf(family),
   });
 }
 
@@ -55,32 +55,10 @@ export function jsonSchemaOf(type: EventType): Record<string, unknown> {
   return made;
 }
 
-/** What events of a family always have. */
-function familyExample({ family, name }: EventType): NativeData {
-  switch (family) {
-    case 'ALARM':
-      return { restoral: false };
-    case 'ACCESS':
-      return { outcome: 'OTHER' };
-    case 'VIDEO':
-      return { fault: name };
-    case 'SENSOR':
-      return { metadata: null };
-    case 'INVENTORY':
-      return { change: name };
-    case 'HEALTH':
-    case 'SYSTEM':
-    case 'SUPERVISION':
-    case 'COMMAND':
-      return {};
-    default:
-      return family satisfies never;
-  }
-}
-
 /** `data` of an event of this type when nobody says more. */
-export function exampleData(type: EventType): NativeData {
-  return { ...familyExample(type), ...type.example };
+export function exampleData({ family, name, example }: EventType): NativeData {
+  const own = ownData(family, { restoral: false, outcome: 'OTHER', fault: name, metadata: null, change: name });
+  return { ...own, ...example };
 }
 
 /** An event of this type as it may come, with ids that belong to nobody. */

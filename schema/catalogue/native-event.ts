@@ -38,22 +38,40 @@ const common = {
   change: z.string().exactOptional().describe('What changed in the inventory.'),
 };
 
-/** What an event says beyond its envelope: all members may be absent; which ones a family always has, see NATIVE_DATA. */
+/** What an event says beyond its envelope: all members may be absent; which ones a family always has, see nativeDataOf. */
 export const NativeData = z.object(common);
 export type NativeData = z.infer<typeof NativeData>;
 
-/** `data` of each family: its own members are always there. */
-export const NATIVE_DATA: Readonly<Record<EventFamily, z.ZodObject>> = {
-  HEALTH: NativeData,
-  ALARM: NativeData.required({ restoral: true }),
-  ACCESS: NativeData.required({ outcome: true }),
-  VIDEO: NativeData.required({ fault: true }),
-  SENSOR: NativeData.required({ metadata: true }),
-  SYSTEM: NativeData,
-  SUPERVISION: NativeData,
-  COMMAND: NativeData,
-  INVENTORY: NativeData.required({ change: true }),
-};
+const PLAIN = { member: null, data: NativeData } as const;
+
+/** The member that every event of a family has, where it has one of its own, and its `data` with it. */
+const FAMILIES = {
+  HEALTH: PLAIN,
+  ALARM: { member: 'restoral', data: NativeData.required({ restoral: true }) },
+  ACCESS: { member: 'outcome', data: NativeData.required({ outcome: true }) },
+  VIDEO: { member: 'fault', data: NativeData.required({ fault: true }) },
+  SENSOR: { member: 'metadata', data: NativeData.required({ metadata: true }) },
+  SYSTEM: PLAIN,
+  SUPERVISION: PLAIN,
+  COMMAND: PLAIN,
+  INVENTORY: { member: 'change', data: NativeData.required({ change: true }) },
+} as const satisfies Readonly<Record<EventFamily, { member: keyof NativeData | null; data: z.ZodObject }>>;
+
+type OwnMember = NonNullable<(typeof FAMILIES)[EventFamily]['member']>;
+
+/** `data` of a family: its own member is always there. */
+export function nativeDataOf(family: EventFamily): z.ZodObject {
+  return FAMILIES[family].data;
+}
+
+/** What every event of the family has, out of what an event of any family would have. */
+export function ownData(
+  family: EventFamily,
+  values: Readonly<Record<OwnMember, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const { member } = FAMILIES[family];
+  return member === null ? {} : { [member]: values[member] };
+}
 
 export const NativeStatus = z.object({
   state: z.enum(DEVICE_STATES).describe('The state claimed.'),

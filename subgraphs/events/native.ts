@@ -1,5 +1,5 @@
 import { findEventType } from '../../schema/catalogue/event-types.ts';
-import { NativeEvent } from '../../schema/catalogue/native-event.ts';
+import { NativeEvent, ownData } from '../../schema/catalogue/native-event.ts';
 import {
   ACCESS_OUTCOMES,
   DEVICE_STATES,
@@ -21,26 +21,18 @@ function iso(at: number): string {
 }
 
 /** What every event of the family has, as the fields of its GraphQL type say it. */
-function familyData(row: LoggedEvent, family: NativeEvent['family'], details: Details): Record<string, unknown> {
-  switch (family) {
-    case 'ALARM':
-      return { restoral: details.restoral ?? false };
-    case 'ACCESS':
-      return { outcome: toWord(ACCESS_OUTCOMES, details.outcome ?? null, 'OTHER') };
-    case 'VIDEO':
-      return { fault: details.fault ?? row.vendor_code ?? row.type };
-    case 'SENSOR':
-      return { metadata: details.metadata ?? {} };
-    case 'INVENTORY':
-      return { change: details.change ?? row.type };
-    case 'HEALTH':
-    case 'SYSTEM':
-    case 'SUPERVISION':
-    case 'COMMAND':
-      return {};
-    default:
-      return family satisfies never;
-  }
+function familyData(
+  row: LoggedEvent,
+  family: NativeEvent['family'],
+  details: Details,
+): Readonly<Record<string, unknown>> {
+  return ownData(family, {
+    restoral: details.restoral ?? false,
+    outcome: toWord(ACCESS_OUTCOMES, details.outcome ?? null, 'OTHER'),
+    fault: details.fault ?? row.vendor_code ?? row.type,
+    metadata: details.metadata ?? {},
+    change: details.change ?? row.type,
+  });
 }
 
 /** An event of the log in our own JSON; it says what the event's GraphQL type says. */
