@@ -10,7 +10,11 @@ export interface Catalogue {
   readonly sensorsOf: (sourceId: string) => readonly SensorSettings[];
   /** The site of something behind a source; `part` is that of a base, group or prefix. */
   readonly siteOf: (source: Source, sensor?: SensorSettings, part?: string) => string;
+  /** What is known of everything behind a source: what the operator typed for it, its native id and its site. */
+  readonly at: (source: Source, address: string, part?: string) => Place;
 }
+
+export type Place = Pick<Listed, 'source' | 'sensor' | 'address' | 'nativeId' | 'siteId'>;
 
 const catalogues = new WeakMap<SensorsSettings, Catalogue>();
 
@@ -22,12 +26,18 @@ export function catalogueOf(settings: SensorsSettings): Catalogue {
   const sensors = new Map(settings.sensors.map((sensor) => [nativeIdOf(sensor.source, sensor.address), sensor]));
   const bySource = Map.groupBy(settings.sensors, ({ source }) => source);
   const first = settings.sites[0]?.id ?? '';
+  const siteOf: Catalogue['siteOf'] = (source, sensor, part) => sensor?.site ?? part ?? source.site ?? first;
   const made: Catalogue = {
     settings,
     source: (id) => sources.get(id),
     sensor: (sourceId, address) => sensors.get(nativeIdOf(sourceId, address)),
     sensorsOf: (sourceId) => bySource.get(sourceId) ?? [],
-    siteOf: (source, sensor, part) => sensor?.site ?? part ?? source.site ?? first,
+    siteOf,
+    at(source, address, part) {
+      const nativeId = nativeIdOf(source.id, address);
+      const sensor = sensors.get(nativeId);
+      return { source, sensor: sensor ?? null, address, nativeId, siteId: siteOf(source, sensor, part) };
+    },
   };
   catalogues.set(settings, made);
   return made;

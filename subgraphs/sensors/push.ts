@@ -196,11 +196,7 @@ export function readPushed(message: InboundMessage, catalogue: Catalogue): reado
 export function pushSensors(catalogue: Catalogue, source: PushSource): readonly Listed[] {
   return catalogue.sensorsOf(source.id).map((sensor) =>
     listed({
-      source,
-      sensor,
-      address: sensor.address,
-      nativeId: nativeIdOf(source.id, sensor.address),
-      siteId: catalogue.siteOf(source, sensor),
+      ...catalogue.at(source, sensor.address),
       protocol: 'http',
       vendorType: sensor.kind ?? 'http',
     }),

@@ -70,11 +70,7 @@ export function createModbusDriver(source: ModbusSource, { catalogue, connection
 
   function unit(sensor: SensorSettings, answer: Answer | null): Listed {
     return listed({
-      source,
-      sensor,
-      address: sensor.address,
-      nativeId: nativeIdOf(source.id, sensor.address),
-      siteId: catalogue.siteOf(source, sensor),
+      ...catalogue.at(source, sensor.address),
       parentId: source.id,
       protocol: 'modbus',
       vendorType: sensor.kind ?? 'unit',

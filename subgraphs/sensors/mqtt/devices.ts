@@ -37,13 +37,8 @@ export function bridgeOf(
   device: ZigbeeDevice | null,
 ): Listed {
   const address = `${base}/bridge`;
-  const sensor = catalogue.sensor(source.id, address);
   return listed({
-    source,
-    sensor: sensor ?? null,
-    address,
-    nativeId: nativeIdOf(source.id, address),
-    siteId: catalogue.siteOf(source, sensor, site),
+    ...catalogue.at(source, address, site),
     name: `Zigbee2MQTT ${base}`,
     protocol: 'mqtt/zigbee2mqtt',
     vendorType: 'Coordinator',
@@ -63,14 +58,9 @@ function zigbeeDevice(
   device: ZigbeeDevice,
 ): Listed {
   const { ieee_address: address, friendly_name: name, definition } = device;
-  const sensor = catalogue.sensor(source.id, address);
   const { kind, word } = kindOf(device);
   return listed({
-    source,
-    sensor: sensor ?? null,
-    address,
-    nativeId: nativeIdOf(source.id, address),
-    siteId: catalogue.siteOf(source, sensor, site),
+    ...catalogue.at(source, address, site),
     name,
     kind,
     parentId,
@@ -94,11 +84,7 @@ export function configuredAt(
   topic: string,
 ): Listed {
   return listed({
-    source,
-    sensor,
-    address: sensor.address,
-    nativeId: nativeIdOf(source.id, sensor.address),
-    siteId: catalogue.siteOf(source, sensor),
+    ...catalogue.at(source, sensor.address),
     protocol: `mqtt/${dialect}`,
     vendorType: sensor.kind ?? dialect,
     topic,
@@ -106,13 +92,8 @@ export function configuredAt(
 }
 
 export function frigateDevice(catalogue: Catalogue, source: MqttSource, part: MqttSource['frigate'][number]): Listed {
-  const sensor = catalogue.sensor(source.id, part.prefix);
   return listed({
-    source,
-    sensor: sensor ?? null,
-    address: part.prefix,
-    nativeId: nativeIdOf(source.id, part.prefix),
-    siteId: catalogue.siteOf(source, sensor, part.site),
+    ...catalogue.at(source, part.prefix, part.site),
     name: `Frigate ${part.prefix}`,
     kind: 'ai',
     protocol: 'mqtt/frigate',
@@ -130,13 +111,8 @@ export function edgeDevice(
   site: string | undefined,
 ): Listed {
   const address = `${group}/${edge}`;
-  const sensor = catalogue.sensor(source.id, address);
   return listed({
-    source,
-    sensor: sensor ?? null,
-    address,
-    nativeId: nativeIdOf(source.id, address),
-    siteId: catalogue.siteOf(source, sensor, site),
+    ...catalogue.at(source, address, site),
     name: `Edge ${edge}`,
     protocol: 'mqtt/sparkplug',
     vendorType: 'edge node',
@@ -156,11 +132,7 @@ export function sparkplugDevice(
   const address = `${group}/${edge}/${device}`;
   const sensor = catalogue.sensor(source.id, address);
   return listed({
-    source,
-    sensor: sensor ?? null,
-    address,
-    nativeId: nativeIdOf(source.id, address),
-    siteId: catalogue.siteOf(source, sensor, site),
+    ...catalogue.at(source, address, site),
     name: device,
     parentId: nativeIdOf(source.id, `${group}/${edge}`),
     protocol: 'mqtt/sparkplug',
@@ -170,13 +142,8 @@ export function sparkplugDevice(
 }
 
 export function onvifPusher(catalogue: Catalogue, source: MqttSource, part: MqttSource['onvif'][number]): Listed {
-  const sensor = catalogue.sensor(source.id, part.prefix);
   return listed({
-    source,
-    sensor: sensor ?? null,
-    address: part.prefix,
-    nativeId: nativeIdOf(source.id, part.prefix),
-    siteId: catalogue.siteOf(source, sensor, part.site),
+    ...catalogue.at(source, part.prefix, part.site),
     name: part.prefix,
     kind: part.kind,
     protocol: 'mqtt/onvif',
