@@ -1,23 +1,13 @@
 import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
-import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import { DatabaseSync } from 'node:sqlite';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import { buildSchema } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { z } from 'zod';
 import { answerCalls } from './child.ts';
+import { durableIntake } from './durable-intake.ts';
+import { until } from './measure.ts';
 
 // The least that a server can do: the same bytes, the same proof, the same broadcast, and nothing else.
-
-const PlainEvent = z.object({
-  event_id: z.string(),
-  event_type: z.string(),
-  device_id: z.string(),
-  timestamp: z.iso.datetime(),
-  account_id: z.string(),
-  site_id: z.string(),
-  data: z.object({ status: z.string(), note: z.string() }),
-});
 
 let server: Server | null = null;
 let sockets: WebSocketServer | null = null;
@@ -81,45 +71,30 @@ const calls = {
     });
   },
 
+  /** See durableIntake. */
+  durable: (options: { readonly secret: string; readonly file: string }): Promise<number> =>
+    listen(durableIntake(options)),
+
   /**
-   * The least that an intake can do: checks the HMAC, parses and validates one event, stores it in one table with group
-   * commit, and answers when it is on disk.
+   * The same, and everything stored goes out as it came: to the WebSockets at the path of its site (`/<site_id>`), and to
+   * those at `/all`.
    */
-  durable({ secret, file }: { readonly secret: string; readonly file: string }): Promise<number> {
-    const key = createSecretKey(Buffer.from(secret));
-    const db = new DatabaseSync(file);
-    db.exec(
-      'pragma journal_mode=wal; pragma synchronous=full; create table deliveries (id integer primary key, body blob not null)',
-    );
-    const insert = db.prepare('insert into deliveries (body) values (?)');
-    let queue: { readonly body: Buffer; readonly response: ServerResponse }[] = [];
-    let isFlushing = false;
-    const flush = (): void => {
-      const batch = queue;
-      queue = [];
-      isFlushing = false;
-      db.exec('begin immediate');
-      for (const { body } of batch) insert.run(body);
-      db.exec('commit');
-      for (const { response } of batch) response.writeHead(202, { 'content-length': 2 }).end('{}');
-    };
-    return listen((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        const body = Buffer.concat(chunks);
-        const expected = createHmac('sha256', key).update(body).digest();
-        const offered = Buffer.from(String(request.headers['x-webhook-signature']).slice('sha256='.length), 'hex');
-        const isAuthentic = offered.length === expected.length && timingSafeEqual(expected, offered);
-        if (!isAuthentic || !PlainEvent.safeParse(JSON.parse(body.toString())).success) {
-          response.writeHead(401, { 'content-length': 2 }).end('{}');
-          return;
+  async relay(options: { readonly secret: string; readonly file: string }): Promise<number> {
+    const byPath = new Map<string, WebSocket[]>();
+    const port = await listen(
+      durableIntake(options, ({ site_id: site, timestamp }, body) => {
+        const bytes = Buffer.from(JSON.stringify({ occurredAt: timestamp, body }));
+        for (const path of [`/${site}`, '/all']) {
+          for (const socket of byPath.get(path) ?? []) socket.send(bytes, { binary: false });
         }
-        queue.push({ body, response });
-        if (!isFlushing) setImmediate(flush);
-        isFlushing = true;
-      });
+      }),
+    );
+    sockets = new WebSocketServer({ server: server as Server, perMessageDeflate: false });
+    sockets.on('connection', (socket, { url = '/' }) => {
+      byPath.set(url, [...(byPath.get(url) ?? []), socket]);
+      socket.send('{"type":"connection_ack"}');
     });
+    return port;
   },
 
   /** Takes WebSockets, says hello to each, and waits to broadcast. */
@@ -135,13 +110,18 @@ const calls = {
     const port = await listen((_, response) => response.end());
     const schema = buildSchema(
       `type Query { x: Int } type Subscription { events(filter: String): Item! } type Item { cursor: String! event: Event! }
-       type Event { id: ID! type: String! severity: String! occurredAt: String! summary: String! device: Device! }
+       type Event { id: ID! type: String! severity: String! occurredAt: String! receivedAt: String! summary: String! device: Device! }
        type Device { id: ID! name: String! site: Site! } type Site { id: ID! name: String! }`,
     );
     sockets = new WebSocketServer({ server: server as Server, path: '/graphql', perMessageDeflate: false });
     const roots = { subscription: { events: () => itemsOfTopic() } };
     useServer({ schema, roots }, sockets);
     return port;
+  },
+
+  /** Resolves when so many have subscribed to `graphqlWs`. */
+  async subscribers(expected: number): Promise<void> {
+    await until(`${expected} have subscribed`, () => (topic.size === expected ? true : null));
   },
 
   /** Gives an item to every subscriber of `graphqlWs`, `times` times. */

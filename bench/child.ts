@@ -36,10 +36,13 @@ const STOP_MS = 5_000;
 /** With one core there is nothing to pin, and without `taskset` nothing to pin with. */
 export const isPinned: boolean = availableParallelism() > 1 && existsSync(TASKSET);
 
-/** @param core the server's is 0, the load generator's 1: neither waits for the other's turn */
-export function startChild<C extends Calls>(file: string, core: 0 | 1): Child<C> {
+/**
+ * @param core the server's is 0, the load generator's 1: neither waits for the other's turn. Null: whatever is free, for
+ *   a product whose threads shall have all cores
+ */
+export function startChild<C extends Calls>(file: string, core: 0 | 1 | null): Child<C> {
   const node = [process.execPath, ...process.execArgv, '--expose-gc', new URL(file, import.meta.url).pathname];
-  const [command = '', ...args] = isPinned ? [TASKSET, '-c', String(core), ...node] : node;
+  const [command = '', ...args] = isPinned && core !== null ? [TASKSET, '-c', String(core), ...node] : node;
   const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Error) => void }>();
   let nextId = 0;

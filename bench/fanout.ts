@@ -1,20 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { BaselineCalls } from './baseline-child.ts';
 import { type Child, startChild } from './child.ts';
+import type { BaselineCalls } from './baseline-child.ts';
 import type { HttpLoadCalls } from './http-load-child.ts';
-import { median, until } from './measure.ts';
-import { listedBy, memoryPlatforms } from './memory-platform.ts';
-import type { ProductCalls } from './product-child.ts';
-import { count, type PartResult } from './report.ts';
+import { median } from './measure.ts';
+import { memoryPlatforms } from './memory-platform.ts';
+import { startProductRig } from './product-rig.ts';
+import { count, type Figure, type PartResult } from './report.ts';
 import type { WsLoadCalls } from './ws-load-child.ts';
 
-const TARGET = 0.7;
-const CLIENTS = 1_000;
+const TARGET = 60_000;
+const SIZES = [500, 2_000, 5_000] as const;
 const DEVICES = 500;
-const EVENTS = 300;
-const ROUNDS = 4;
+/** Deliveries of one round, whatever the number of clients. */
+const DELIVERIES = 240_000;
+const ROUNDS = 3;
 
 const SUBSCRIPTION = `subscription Watch($org: ID!) {
   events(filter: { orgId: $org }, heartbeatSeconds: 300) {
@@ -40,118 +38,116 @@ async function fetches(url: string): Promise<number> {
     .reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
 }
 
-async function subscribers(url: string): Promise<number> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  return Number(/^convergraph_stream_subscribers (\d+)/m.exec(text)?.[1] ?? 0);
-}
-
 /** @throws Error unless each message is another event with the fields of all subgraphs */
-function assertWhole(messages: readonly string[]): void {
+function assertWhole(messages: readonly string[], events: number): void {
   const ids = new Set<string>();
   for (const message of messages) {
     const event = Object(JSON.parse(message)).payload?.data?.events?.event;
     if (typeof event?.device?.site?.name !== 'string') throw new Error(`an event is not whole: ${message}`);
     ids.add(event.id);
   }
-  if (ids.size !== EVENTS) throw new Error(`${messages.length} messages with ${ids.size} of ${EVENTS} events`);
+  if (ids.size !== events) throw new Error(`${messages.length} messages with ${ids.size} of ${events} events`);
 }
 
 async function measure(
   server: Pick<Child<BaselineCalls>, 'cpuMs'>,
   clients: Child<WsLoadCalls>,
+  expected: number,
   start: () => Promise<unknown>,
 ) {
   await clients.call('reset', null as never);
   const before = await server.cpuMs();
-  const collected = clients.call('collect', EVENTS * CLIENTS);
+  const collected = clients.call('collect', expected);
   await start();
   const { received, ms, messages } = await collected;
   const cpuMs = (await server.cpuMs()) - before;
-  if (received !== EVENTS * CLIENTS) throw new Error(`${received} deliveries instead of ${EVENTS * CLIENTS}`);
+  if (received !== expected) throw new Error(`${received} deliveries instead of ${expected}`);
   const measured: Measured = { perSecond: (received / ms) * 1_000, perCpuSecond: (received / cpuMs) * 1_000 };
   return { measured, messages };
 }
 
-/** One operation, a thousand subscribers: each event with its device and site goes to all of them. */
-export async function benchFanout(): Promise<PartResult> {
-  const dir = mkdtempSync(join(tmpdir(), 'convergraph-bench-'));
-  const product = startChild<ProductCalls>('product-child.ts', 0);
+/**
+ * One operation and many subscribers: each event with its device and site goes to all of them.
+ *
+ * @param only with so many; null: some hundred, some thousand, and many thousand
+ */
+export async function benchFanout(only: number | null): Promise<PartResult> {
+  const [platform] = memoryPlatforms(DEVICES, 1);
+  if (platform === undefined) throw new Error('there is no platform');
+  const rig = await startProductRig(platform, 0);
   const bare = startChild<BaselineCalls>('baseline-child.ts', 0);
   const deliveries = startChild<HttpLoadCalls>('http-load-child.ts', 1);
   const productClients = startChild<WsLoadCalls>('ws-load-child.ts', 1);
   const bareClients = startChild<WsLoadCalls>('ws-load-child.ts', 1);
   try {
-    const [platform] = memoryPlatforms(DEVICES, 1);
-    if (platform === undefined) throw new Error('there is no platform');
-    const { url, token } = await product.call('start', { dir: join(dir, 'product'), platforms: 'memory' });
-    const { integrations, orgs } = await product.call('fill', [platform]);
-    const [integration] = integrations;
-    const port = Number(new URL(url).port);
-    const path = `/webhooks/${integration?.id}`;
-    const secret = integration?.webhookSecret ?? '';
-
-    const productEmpty = await product.residentKib();
-    const variables = { org: orgs[0]?.id };
-    await productClients.call('subscribe', { port, clients: CLIENTS, token, query: SUBSCRIPTION, variables });
-    await until('all have subscribed', async () => ((await subscribers(url)) === CLIENTS ? true : null));
-    const productKib = ((await product.residentKib()) - productEmpty) / CLIENTS;
+    const { port, token } = rig;
     const barePort = await bare.call('sockets', null as never);
-    const bareEmpty = await bare.residentKib();
-    await bareClients.call('listen', { port: barePort, clients: CLIENTS });
-    const bareKib = ((await bare.residentKib()) - bareEmpty) / CLIENTS;
 
-    const deliver = async (): Promise<void> => {
-      await deliveries.call('prepareDeliveries', { path, secret, count: EVENTS, bytes: 0, ...listedBy(platform) });
-      const { bad } = await deliveries.call('run', { port, connections: 32, ms: null });
-      if (bad > 0) throw new Error(`${bad} deliveries were refused`);
-    };
-    const ours: Measured[] = [];
-    const theirs: Measured[] = [];
-    const perEvent: number[] = [];
-    let text = '';
-    const productRound = async (isCounted: boolean): Promise<void> => {
-      const before = await fetches(url);
-      const { measured, messages } = await measure(product, productClients, deliver);
-      assertWhole(messages);
-      text = messages.at(-1) ?? '';
-      if (!isCounted) return;
-      ours.push(measured);
-      perEvent.push(((await fetches(url)) - before) / EVENTS);
-    };
-    const bareRound = async (isCounted: boolean): Promise<void> => {
-      const { measured } = await measure(bare, bareClients, () => bare.call('broadcast', { text, times: EVENTS }));
-      if (isCounted) theirs.push(measured);
-    };
-    await productRound(false);
-    await bareRound(false);
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const each of round % 2 === 0 ? [productRound, bareRound] : [bareRound, productRound]) await each(true);
-    }
+    const compare = async (clients: number): Promise<readonly Figure[]> => {
+      const variables = { org: rig.orgId };
+      await productClients.call('subscribe', { port, clients, token, query: SUBSCRIPTION, variables });
+      await rig.subscribed(clients);
+      await bareClients.call('listen', { port: barePort, clients });
+      const events = Math.round(DELIVERIES / clients);
+      const deliver = async (): Promise<void> => {
+        await deliveries.call('prepareDeliveries', { ...rig.sender, count: events, bytes: 0 });
+        const { bad } = await deliveries.call('run', { port, connections: 32, ms: null });
+        if (bad > 0) throw new Error(`${bad} deliveries were refused`);
+      };
+      const ours: Measured[] = [];
+      const theirs: Measured[] = [];
+      const perEvent: number[] = [];
+      let text = '';
+      const productRound = async (isCounted: boolean): Promise<void> => {
+        const before = await fetches(rig.url);
+        const { measured, messages } = await measure(rig.product, productClients, events * clients, deliver);
+        assertWhole(messages, events);
+        text = messages.at(-1) ?? '';
+        if (!isCounted) return;
+        ours.push(measured);
+        perEvent.push(((await fetches(rig.url)) - before) / events);
+      };
+      const bareRound = async (isCounted: boolean): Promise<void> => {
+        const { measured } = await measure(bare, bareClients, events * clients, () =>
+          bare.call('broadcast', { text, times: events }),
+        );
+        if (isCounted) theirs.push(measured);
+      };
+      await productRound(false);
+      await bareRound(false);
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const each of round % 2 === 0 ? [productRound, bareRound] : [bareRound, productRound]) await each(true);
+      }
+      await productClients.call('leave', null as never);
+      await bareClients.call('leave', null as never);
+      await rig.subscribed(0);
 
-    const rates = (all: readonly Measured[]): string =>
-      `${count(median(all.map(({ perSecond }) => perSecond)))} deliveries/s, ${count(median(all.map(({ perCpuSecond }) => perCpuSecond)))} per CPU second`;
-    const ratio = median(ours.map(({ perCpuSecond }, at) => perCpuSecond / (theirs[at]?.perCpuSecond ?? Number.NaN)));
-    return {
-      title: `Fan-out to ${count(CLIENTS)} subscribers`,
-      figures: [
+      const rates = (all: readonly Measured[]): string =>
+        `${count(median(all.map(({ perCpuSecond }) => perCpuSecond)))} per CPU second, ${count(median(all.map(({ perSecond }) => perSecond)))}/s`;
+      const perCpuSecond = median(ours.map((each) => each.perCpuSecond));
+      return [
         {
-          what: 'event with device and site, from webhook to every subscriber',
+          what: `P5: deliveries to ${count(clients)} subscribers of one operation`,
           value: rates(ours),
           baseline: rates(theirs),
-          ratio,
-          target: { text: `${TARGET} of bare ws`, isMet: ratio >= TARGET },
+          ratio: median(ours.map((each, at) => each.perCpuSecond / (theirs[at]?.perCpuSecond ?? Number.NaN))),
+          target: { text: `${count(TARGET)} per CPU second`, isMet: perCpuSecond >= TARGET },
         },
-        { what: 'memory per subscriber', value: `${productKib.toFixed(1)} KiB`, baseline: `${bareKib.toFixed(1)} KiB` },
         { what: 'calls to subgraphs per event', value: median(perEvent).toFixed(2) },
-      ],
+      ];
+    };
+    const figures: Figure[] = [];
+    for (const clients of only === null ? SIZES : [only]) figures.push(...(await compare(clients)));
+    return {
+      title: 'Fan-out of one operation',
+      figures,
       notes: [
-        `${count(EVENTS)} events at once per round, ${ROUNDS} interleaved rounds, median, ratio by CPU per delivery; one operation with an id per client; every delivery counted, one client's messages read and compared.`,
-        'The baseline is a broadcast of the same bytes with the ws library. Figures of the product contain everything from accepting the webhook on.',
+        `${count(DELIVERIES)} deliveries per round, all events of it at once, ${ROUNDS} interleaved rounds, median, ratio by CPU per delivery; one operation with an id per client; every delivery counted, one client's messages read and compared. Everything from accepting the webhook on is in it, which weighs more the fewer subscribers share it.`,
+        'The baseline is a broadcast of the same bytes with the ws library.',
       ],
     };
   } finally {
     await Promise.all([productClients.stop(), bareClients.stop(), deliveries.stop()]);
-    await Promise.all([product.stop(), bare.stop()]);
-    rmSync(dir, { recursive: true, force: true });
+    await Promise.all([rig.stop(), bare.stop()]);
   }
 }

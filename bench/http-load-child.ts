@@ -1,7 +1,7 @@
-import { createHmac, randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
-import { median } from './measure.ts';
 import { answerCalls } from './child.ts';
+import { contractEvent, httpRequest, type Sender, signedRequest } from './contract-events.ts';
+import { median } from './measure.ts';
 import { type OpenLoad, type OpenResult, runOpenLoad } from './open-load.ts';
 
 // A load generator that costs little itself: prepared bytes out, answers counted, each connection one request at a time.
@@ -28,13 +28,6 @@ let requests: readonly Buffer[] = [];
 let nextRequest = 0;
 /** Devices change to and fro from one preparation to the next. */
 let round = 0;
-
-function httpRequest(path: string, headers: Readonly<Record<string, string>>, body: string): Buffer {
-  const head = Object.entries({ host: 'bench', 'content-type': 'application/json', ...headers })
-    .map(([name, value]) => `${name}: ${value}\r\n`)
-    .join('');
-  return Buffer.from(`POST ${path} HTTP/1.1\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
-}
 
 /** How close to each other what is sent happened. */
 const EVENTS_PER_MS = 10;
@@ -151,43 +144,18 @@ const calls = {
    * @param bytes length of each event
    * @param batch events of one delivery, default 1
    */
-  prepareDeliveries(options: {
-    readonly path: string;
-    readonly secret: string;
-    readonly count: number;
-    readonly bytes: number;
-    readonly batch?: number;
-    readonly accountId: string;
-    readonly devices: readonly { readonly nativeId: string; readonly siteId: string }[];
-  }): void {
+  prepareDeliveries(
+    options: Sender & { readonly count: number; readonly bytes: number; readonly batch?: number },
+  ): void {
     const now = Date.now();
     round += 1;
-    const timestamp = String(Math.floor(now / 1_000));
-    const { batch = 1 } = options;
-    const eventOf = (number: number) => {
-      const device = options.devices[number % options.devices.length];
-      const event = {
-        event_id: randomUUID(),
-        event_type: 'health',
-        device_id: device?.nativeId,
-        // Each has its own instant, as when they happen one after the other: keys that begin with it lie side by side.
-        timestamp: new Date(now - (options.count * batch - number) / EVENTS_PER_MS).toISOString(),
-        account_id: options.accountId,
-        site_id: device?.siteId,
-        data: {
-          status: Math.floor(number / options.devices.length) % 2 === round % 2 ? 'offline' : 'online',
-          note: '',
-        },
-      };
-      event.data.note = 'x'.repeat(Math.max(0, options.bytes - JSON.stringify(event).length));
-      return event;
-    };
-    requests = Array.from({ length: options.count }, (_, number) => {
+    const { count, bytes, batch = 1 } = options;
+    const eventOf = (number: number) =>
+      // Each has its own instant, as when they happen one after the other: keys that begin with it lie side by side.
+      contractEvent(options, { number, round, at: new Date(now - (count * batch - number) / EVENTS_PER_MS), bytes });
+    requests = Array.from({ length: count }, (_, number) => {
       const events = Array.from({ length: batch }, (__, at) => eventOf(number * batch + at));
-      const body = JSON.stringify(batch === 1 ? events[0] : { events });
-      const mac = createHmac('sha256', options.secret).update(body).digest('hex');
-      const headers = { 'x-webhook-signature': `sha256=${mac}`, 'x-webhook-timestamp': timestamp };
-      return httpRequest(options.path, headers, body);
+      return signedRequest(options, JSON.stringify(batch === 1 ? events[0] : { events }), now);
     });
     nextRequest = 0;
   },
@@ -198,6 +166,25 @@ const calls = {
   runOpen: (load: OpenLoad): Promise<OpenResult> => {
     nextRequest = 0;
     return runOpenLoad(load, () => requests[nextRequest++ % requests.length] ?? Buffer.alloc(0));
+  },
+
+  /**
+   * Events that happen when they are due and say so, signed when they are sent: a run may be as long as it likes.
+   *
+   * @returns also when the first was due, in milliseconds since the epoch
+   */
+  async runOpenFresh({ load, sender }: { readonly load: OpenLoad; readonly sender: Sender }) {
+    const epochAt = Date.now() - performance.now();
+    let number = 0;
+    let startedAt = Number.NaN;
+    round += 1;
+    const result = await runOpenLoad(load, (dueAt) => {
+      if (number === 0) startedAt = epochAt + dueAt;
+      const at = new Date(epochAt + dueAt);
+      const event = contractEvent(sender, { number: number++, round, at, bytes: 0 });
+      return signedRequest(sender, JSON.stringify(event), Date.now());
+    });
+    return { ...result, startedAt };
   },
 };
 

@@ -8,6 +8,20 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
+/** @param share 0.99 is what 99 of 100 values do not exceed */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
+}
+
+/** Growth per unit of `x`, by least squares. */
+export function slopeOf(points: readonly { readonly x: number; readonly y: number }[]): number {
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const [meanX, meanY] = [mean(points.map(({ x }) => x)), mean(points.map(({ y }) => y))];
+  const spread = points.reduce((sum, { x }) => sum + (x - meanX) ** 2, 0);
+  return points.reduce((sum, { x, y }) => sum + (x - meanX) * (y - meanY), 0) / spread;
+}
+
 /** Order of the contestants in each round: every other round is turned round, so that nobody always comes first. */
 export function roundsOf<T>(contestants: readonly T[], rounds: number): readonly T[] {
   return Array.from({ length: rounds }, (_, round) =>

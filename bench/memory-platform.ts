@@ -4,6 +4,7 @@ import type { DeviceDraft, LiveDevice, SiteDraft } from '../adapter-kit/model.ts
 import type { Platform } from '../sandbox/platforms.ts';
 import { SANDBOX_ORGS, type SandboxOrg, splitDevices } from '../sandbox/world.ts';
 import { vendors } from '../subgraphs/index.ts';
+import type { Listed } from './contract-events.ts';
 
 // A deployed vendor whose adapter answers from memory: what is measured then is ours and not a platform's.
 
@@ -60,19 +61,18 @@ function macOf(org: number, number: number): string {
   return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }
 
-function devicesOf(org: number, count: number): readonly DeviceDraft[] {
-  const key = `${org} ${count}`;
+function devicesOf({ org, count, sites }: Account): readonly DeviceDraft[] {
+  const key = `${org} ${count} ${sites}`;
   let devices = worlds.get(key);
   if (devices === undefined) {
-    const sites = SANDBOX_ORGS[org]?.sites.length ?? 1;
     devices = Array.from({ length: count }, (_, number) => draftOf(org, sites, number));
     worlds.set(key, devices);
   }
   return devices;
 }
 
-function sitesOf(org: number): readonly SiteDraft[] {
-  return (SANDBOX_ORGS[org]?.sites ?? []).map(({ name, address, timezone }, site) => ({
+function sitesOf({ org, sites }: Account): readonly SiteDraft[] {
+  return orgWith(org, sites).sites.map(({ name, address, timezone }, site) => ({
     nativeOrgId: uuid(0, org, 0),
     nativeId: siteIdOf(org, site),
     name,
@@ -96,12 +96,12 @@ function liveOf({ nativeId, nativeSiteId, name, type, status }: DeviceDraft, che
   };
 }
 
-function createMemoryAdapter(org: number, count: number, now: () => Date): Adapter {
-  const devices = devicesOf(org, count);
+function createMemoryAdapter(account: Account, now: () => Date): Adapter {
+  const devices = devicesOf(account);
   const byId = new Map(devices.map((device) => [device.nativeId, device]));
   return {
-    probe: async () => ({ checks: [], accountId: uuid(0, org, 0), accountName: null }),
-    listSites: async () => sitesOf(org),
+    probe: async () => ({ checks: [], accountId: uuid(0, account.org, 0), accountName: null }),
+    listSites: async () => sitesOf(account),
     async *listDevices() {
       for (let from = 0; from < devices.length; from += PAGE) {
         yield { devices: devices.slice(from, from + PAGE), totalCount: devices.length };
@@ -122,15 +122,47 @@ function createMemoryAdapter(org: number, count: number, now: () => Date): Adapt
   };
 }
 
-/** The address names the account: `https://account-<org>-<devices>.example`. */
-const ADDRESS = /^account-(\d+)-(\d+)\.example$/;
+interface Account {
+  /** Its place among the sandbox's. */
+  readonly org: number;
+  readonly count: number;
+  readonly sites: number;
+}
+
+/** The address names the account: `account-<org>-<devices>-<sites>.example`. */
+const ADDRESS = /^account-(\d+)-(\d+)-(\d+)\.example$/;
+
+function addressOf({ org, count, sites }: Account): string {
+  return `https://account-${org}-${count}-${sites}.example`;
+}
+
+function accountAt(hostname: string | undefined): Account {
+  const [, org, count, sites] = ADDRESS.exec(hostname ?? '') ?? [];
+  if (org === undefined) throw new Error('not an account of the benchmark');
+  return { org: Number(org), count: Number(count), sites: Number(sites) };
+}
+
+/** One of the sandbox's customers, as it is when it has so many sites, and else with as many branches. */
+function orgWith(number: number, sites: number): SandboxOrg {
+  const org = SANDBOX_ORGS[number];
+  const [first] = org?.sites ?? [];
+  if (org === undefined || first === undefined) throw new Error(`there is no org ${number}`);
+  if (org.sites.length >= sites) return org;
+  return { ...org, sites: Array.from({ length: sites }, (_, at) => ({ ...first, name: `Branch ${at + 1}` })) };
+}
+
+/** The customers of these platforms, and the sandbox's others. */
+export function orgsOf(platforms: readonly BenchPlatform[]): readonly SandboxOrg[] {
+  return SANDBOX_ORGS.map((org, number) => {
+    const platform = platforms.find(({ orgKey }) => orgKey === org.key);
+    return platform === undefined ? org : orgWith(number, platform.sites.length);
+  });
+}
 
 export const memoryVendor: Vendor = {
   ...realVendor,
   createAdapter({ baseUrl, now }) {
-    const [, org, count] = ADDRESS.exec(baseUrl?.hostname ?? '') ?? [];
-    if (org === undefined || count === undefined) throw new Error('not an account of the benchmark');
-    return createMemoryAdapter(Number(org), Number(count), now);
+    return createMemoryAdapter(accountAt(baseUrl?.hostname), now);
   },
 };
 
@@ -146,28 +178,36 @@ export interface BenchPlatform {
 export function memoryPlatforms(devices: number, orgs: number = SANDBOX_ORGS.length): readonly BenchPlatform[] {
   const chosen = SANDBOX_ORGS.slice(0, orgs);
   const shares = chosen.map(({ share }) => share / chosen.reduce((sum, each) => sum + each.share, 0));
-  return splitDevices(devices, shares).map((deviceCount, org) => ({
-    orgKey: chosen[org]?.key ?? '',
+  return splitDevices(devices, shares).map((count, org) =>
+    platformOf({ org, count, sites: chosen[org]?.sites.length ?? 0 }),
+  );
+}
+
+/** One customer with many sites, all with equally many devices. */
+export function widePlatform(devices: number, sites: number): BenchPlatform {
+  return platformOf({ org: 0, count: devices, sites });
+}
+
+function platformOf(account: Account): BenchPlatform {
+  return {
+    orgKey: SANDBOX_ORGS[account.org]?.key ?? '',
     integration: {
-      baseUrl: `https://account-${org}-${deviceCount}.example`,
+      baseUrl: addressOf(account),
       credentials: { apiKey: 'bench-bench-bench' },
       settings: {},
       signatureProfile: 'CONTRACT_V1',
     },
-    sites: sitesOf(org),
-    deviceCount,
-  }));
+    sites: sitesOf(account),
+    deviceCount: account.count,
+  };
 }
 
 /** What deliveries of such a platform speak of. */
-export function listedBy({ integration }: BenchPlatform): {
-  readonly accountId: string;
-  readonly devices: readonly { readonly nativeId: string; readonly siteId: string }[];
-} {
-  const [, org = '0', count = '0'] = ADDRESS.exec(new URL(integration.baseUrl).hostname) ?? [];
+export function listedBy({ integration }: BenchPlatform): Listed {
+  const account = accountAt(new URL(integration.baseUrl).hostname);
   return {
-    accountId: uuid(0, Number(org), 0),
-    devices: devicesOf(Number(org), Number(count)).map(({ nativeId, nativeSiteId }) => ({
+    accountId: uuid(0, account.org, 0),
+    devices: devicesOf(account).map(({ nativeId, nativeSiteId }) => ({
       nativeId,
       siteId: nativeSiteId,
     })),

@@ -4,11 +4,16 @@ import { setTimeout as wait } from 'node:timers/promises';
 // Open loop: requests are sent when they are due, whether the ones before were answered or not, and waiting counts from
 // then. A closed loop would send less to a server that is slow, and hide how slow it is.
 
-export interface OpenLoad {
-  readonly port: number;
-  readonly connections: number;
+export interface Phase {
   readonly perSecond: number;
   readonly ms: number;
+}
+
+export interface OpenLoad extends Phase {
+  readonly port: number;
+  readonly connections: number;
+  /** What follows without a pause; default nothing. */
+  readonly then?: readonly Phase[];
 }
 
 export interface OpenResult {
@@ -52,10 +57,10 @@ function verdictOf(bytes: Buffer): Verdict | null {
   return (status === 429 || status === 503) && /^retry-after: \d+/im.test(head) ? 'deferred' : 'bad';
 }
 
-/** @param next the bytes of the next request */
+/** @param next the bytes of the next request; it is due at so many milliseconds of `performance.now()` */
 export async function runOpenLoad(
-  { port, connections, perSecond, ms }: OpenLoad,
-  next: () => Buffer,
+  { port, connections, perSecond, ms, then = [] }: OpenLoad,
+  next: (dueAt: number) => Buffer,
 ): Promise<OpenResult> {
   const counts = { accepted: 0, deferred: 0, bad: 0 };
   const times: number[] = [];
@@ -104,22 +109,27 @@ export async function runOpenLoad(
 
   function send(lane: Lane, dueAt: number): void {
     lane.dueAt = dueAt;
-    lane.socket.write(next());
+    lane.socket.write(next(dueAt));
   }
 
   const lanes = await Promise.all(Array.from({ length: connections }, open));
   idle.push(...lanes);
-  const startedAt = performance.now();
+  let phaseAt = performance.now();
   let sent = 0;
-  for (let now = startedAt; now - startedAt < ms; now = performance.now()) {
-    const upTo = Math.floor(((now - startedAt) * perSecond) / 1_000);
-    for (; sent < upTo; sent++) {
-      const dueAt = startedAt + (sent / perSecond) * 1_000;
-      const lane = idle.pop();
-      if (lane === undefined) due.push(dueAt);
-      else send(lane, dueAt);
+  for (const phase of [{ perSecond, ms }, ...then]) {
+    const from = sent;
+    for (let elapsedMs = 0; elapsedMs < phase.ms; ) {
+      await wait(TICK_MS);
+      elapsedMs = Math.min(performance.now() - phaseAt, phase.ms);
+      const upTo = from + Math.floor((elapsedMs * phase.perSecond) / 1_000);
+      for (; sent < upTo; sent++) {
+        const dueAt = phaseAt + ((sent - from) / phase.perSecond) * 1_000;
+        const lane = idle.pop();
+        if (lane === undefined) due.push(dueAt);
+        else send(lane, dueAt);
+      }
     }
-    await wait(TICK_MS);
+    phaseAt += phase.ms;
   }
   const giveUpAt = performance.now() + PATIENCE_MS;
   const answered = (): number => counts.accepted + counts.deferred + counts.bad + lost;

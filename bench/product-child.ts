@@ -8,7 +8,7 @@ import { createGraphqlClient } from '../sandbox/graphql-client.ts';
 import { seed } from '../sandbox/seed.ts';
 import { answerCalls } from './child.ts';
 import { until } from './measure.ts';
-import { type BenchPlatform, memoryVendor, realVendor, toPlatform, vendorOf } from './memory-platform.ts';
+import { type BenchPlatform, memoryVendor, orgsOf, realVendor, toPlatform, vendorOf } from './memory-platform.ts';
 import { configOf, issuerOf, type Setting } from './setting.ts';
 
 // The product as `npm start` runs it, embedded, filled through its public API.
@@ -79,6 +79,7 @@ const calls = {
     const world = await seed(
       client(),
       platforms.map((platform) => toPlatform(platform, deployed)),
+      orgsOf(platforms),
     );
     for (const { id } of world.integrations) await settled(id);
     isHeld = false;
@@ -91,6 +92,7 @@ const calls = {
     const world = await seed(
       call,
       platforms.map((platform) => toPlatform(platform, deployed)),
+      orgsOf(platforms),
     );
     const expected = platforms.reduce((sum, { deviceCount }) => sum + deviceCount, 0);
     await until(`${expected} devices are in the graph`, async () => {
@@ -129,6 +131,9 @@ const calls = {
     );
     return devices.totalCount;
   },
+
+  /** Resident memory as it is, without a garbage collection. */
+  residentMib: () => process.memoryUsage.rss() / 1_048_576,
 
   /** The most memory that was ever resident, in KiB. */
   peakKib: () => process.resourceUsage().maxRSS,

@@ -2,7 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { answerCalls } from './child.ts';
 
-// Many WebSocket clients that cost little: they read frames and count them. The first one keeps its messages too.
+// Many WebSocket clients that cost little: they read frames and count them. The first one of each call does more: it keeps
+// its messages, or reads when the events in them happened.
 
 const TEXT = 1;
 const CLOSE = 8;
@@ -18,9 +19,24 @@ let received = 0;
 let firstAt = 0;
 let lastAt = 0;
 let kept: string[] = [];
-let keptAt: number[] = [];
+/** When events happened by what they say, and how long ago that was when they came; both in milliseconds. */
+let happened: number[] = [];
+let late: number[] = [];
 let closed = 0;
 let onFrame: () => void = () => undefined;
+
+type Role = 'counts' | 'keeps' | 'times';
+
+const OCCURRED = '"occurredAt":"';
+const INSTANT_LENGTH = '2026-11-20T12:00:00.000Z'.length;
+
+function time(message: string): void {
+  const at = message.indexOf(OCCURRED) + OCCURRED.length;
+  if (at < OCCURRED.length) return;
+  const occurredAt = Date.parse(message.slice(at, at + INSTANT_LENGTH));
+  happened.push(occurredAt);
+  late.push(Date.now() - occurredAt);
+}
 
 /** A client's frame, masked with zeros: the bytes stay what they are. */
 function frame(opcode: number, payload: Buffer): Buffer {
@@ -53,7 +69,7 @@ function frameReader(onEach: (opcode: number, payload: () => string) => void): (
   };
 }
 
-function open(port: number, path: string, subprotocol: string, isKeeper: boolean, onOpen: (client: Client) => void) {
+function open(port: number, path: string, subprotocol: string, role: Role, onOpen: (client: Client) => void) {
   return new Promise<Client>((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     const client: Client = {
@@ -67,10 +83,8 @@ function open(port: number, path: string, subprotocol: string, isKeeper: boolean
         received += 1;
         lastAt = performance.now();
         if (received === 1) firstAt = lastAt;
-        if (isKeeper) {
-          kept.push(payload());
-          keptAt.push(Date.now());
-        }
+        if (role === 'keeps') kept.push(payload());
+        else if (role === 'times') time(payload());
         onFrame();
       } else if (opcode === TEXT) {
         if (!payload().includes('connection_ack')) return reject(new Error(payload()));
@@ -117,12 +131,18 @@ const calls = {
     readonly token: string;
     readonly query: string;
     readonly variables: Readonly<Record<string, unknown>>;
+    /** Of the first one; default `keeps`. */
+    readonly role?: Role;
   }): Promise<void> {
-    const { query, variables } = options;
+    const { query, variables, role = 'keeps' } = options;
     const before = clients.length;
     await openMany(options.clients, (number) =>
-      open(options.port, '/graphql', 'sec-websocket-protocol: graphql-transport-ws\r\n', number === 0, (client) =>
-        client.say({ type: 'connection_init', payload: { authorization: `Bearer ${options.token}` } }),
+      open(
+        options.port,
+        '/graphql',
+        'sec-websocket-protocol: graphql-transport-ws\r\n',
+        number === 0 ? role : 'counts',
+        (client) => client.say({ type: 'connection_init', payload: { authorization: `Bearer ${options.token}` } }),
       ),
     );
     for (const { say } of clients.slice(before))
@@ -130,15 +150,26 @@ const calls = {
   },
 
   /** Clients of a server that sends by itself. */
-  async listen(options: { readonly port: number; readonly clients: number }): Promise<void> {
-    await openMany(options.clients, (number) => open(options.port, '/', '', number === 0, () => undefined));
+  async listen(options: {
+    readonly port: number;
+    readonly clients: number;
+    /** Of the first one; default `keeps`. */
+    readonly role?: Role;
+    /** Default `/`. */
+    readonly path?: string;
+  }): Promise<void> {
+    const { path = '/', role = 'keeps' } = options;
+    await openMany(options.clients, (number) =>
+      open(options.port, path, '', number === 0 ? role : 'counts', () => undefined),
+    );
   },
 
   /** Forgets what came so far. */
   reset(): void {
     received = 0;
     kept = [];
-    keptAt = [];
+    happened = [];
+    late = [];
   },
 
   /** Resolves when so many frames have come to all clients together. @throws Error when a client was closed */
@@ -157,8 +188,11 @@ const calls = {
     return { received, ms: lastAt - firstAt, messages: kept };
   },
 
-  /** Messages of the first client of each `subscribe`, with the instants at which they came. */
-  kept: () => kept.map((message, at) => ({ message, at: keptAt[at] ?? 0 })),
+  /** What the clients that read times have seen since `reset`. */
+  times: () => ({ happened, late }),
+
+  /** Clients that were closed by the server. */
+  closed: () => closed,
 
   /** How many messages have come to all clients together. */
   received: () => received,

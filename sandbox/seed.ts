@@ -126,13 +126,18 @@ async function syncNow(call: GraphqlClient, integrationId: string): Promise<void
   expectDone('read the inventory', syncIntegration.userErrors);
 }
 
-/** Creates the orgs and sites, connects every platform, binds its sites and reads its inventory. */
+/**
+ * Creates the orgs and sites, connects every platform, binds its sites and reads its inventory.
+ *
+ * @param customers default: those of the sandbox
+ */
 export async function seed(
   call: GraphqlClient,
   platforms: readonly Platform[],
+  customers: readonly SandboxOrg[] = SANDBOX_ORGS,
 ): Promise<Pick<SandboxCredentials, 'orgs' | 'integrations'>> {
   const orgs: SandboxCredentials['orgs'] = [];
-  for (const org of SANDBOX_ORGS) orgs.push(await createOrg(call, org));
+  for (const org of customers) orgs.push(await createOrg(call, org));
   const integrations = await Promise.all(
     platforms.map((platform) => {
       const org = orgs.find(({ key }) => key === platform.org.key);
