@@ -6,7 +6,7 @@ import { statusOf, writeLiveColumns } from '../status/device-row.ts';
 import { type Evidence, parseEvidence, withEvidence } from '../status/evidence.ts';
 import { type Claim, type DeviceStatus, isInOrder, type StateChange } from '../status/machine.ts';
 import type { DevicePolicy, PolicyOf } from '../status/policies.ts';
-import { segmentsOf, type SegmentWrite, writeSegments } from '../status/segments.ts';
+import { differences, type SegmentChanges, segmentsOf, type SegmentWrite, writeSegments } from '../status/segments.ts';
 import { readTimelines, type Reopened, type Timeline } from '../status/timeline.ts';
 import { type Taken, Track } from '../status/track.ts';
 import type { KnownDevice } from './resolve.ts';
@@ -36,6 +36,7 @@ interface Tracked {
   readonly stored: DeviceStatus;
   readonly track: Track;
   timeline: Timeline | null;
+  correction: SegmentChanges | null;
   evidence: readonly Evidence[];
   hasNewEvidence: boolean;
   lastSeenAt: number | null;
@@ -71,6 +72,7 @@ export class DeviceStates {
         stored,
         track: new Track(stored, policy),
         timeline: null,
+        correction: null,
         evidence: parseEvidence(device.evidence),
         hasNewEvidence: false,
         lastSeenAt: device.last_seen_at,
@@ -83,20 +85,32 @@ export class DeviceStates {
   }
 
   /** Reads what claims need that belong before others that were taken: once for all of them, before the first one. */
-  async prepare(tx: Tx, coming: readonly Coming[]): Promise<void> {
-    const reopened = new Map<string, Reopened>();
+  async prepare(tx: Tx, engine: Database['engine'], coming: readonly Coming[]): Promise<void> {
+    const early = new Map<string, Claim[]>();
     for (const { device, claim } of coming) {
-      const { stored, policy, evidence } = this.#track(device);
+      const { stored, policy } = this.#track(device);
       if (isInOrder(stored, claim, policy)) continue;
-      const at = Math.min(claim.at, reopened.get(device.id)?.at ?? claim.at);
-      reopened.set(device.id, { id: device.id, status: stored, evidence, policy, at });
+      const others = early.get(device.id);
+      if (others === undefined) early.set(device.id, [claim]);
+      else others.push(claim);
     }
-    if (reopened.size === 0) return;
-    for (const [id, timeline] of await readTimelines(tx, [...reopened.values()])) {
+    if (early.size === 0) return;
+    const reopened = [...early].flatMap(([id, claims]): readonly Reopened[] => {
+      const tracked = this.#tracked.get(id);
+      if (tracked === undefined) return [];
+      const { stored, policy, evidence } = tracked;
+      return [{ id, status: stored, evidence, policy, claims }];
+    });
+    for (const [id, past] of await readTimelines(tx, engine, reopened)) {
       const tracked = this.#tracked.get(id);
       if (tracked === undefined) continue;
-      tracked.timeline = timeline;
-      tracked.track.remember(timeline);
+      if (past?.kind === 'CORRECTED') {
+        tracked.correction = past.changes;
+        tracked.track.noteCorrection();
+      } else {
+        tracked.timeline = past;
+        tracked.track.remember(past);
+      }
     }
   }
 
@@ -170,7 +184,12 @@ export class DeviceStates {
         ...this.#silence(tracked),
       })),
     );
-    await writeSegments(tx, engine, touched.flatMap(segmentWrites));
+    await writeSegments(tx, engine, [
+      ...touched.flatMap(segmentWrites),
+      ...[...this.#tracked.values()].flatMap(({ device, correction }) =>
+        correction === null ? [] : [{ deviceId: device.id, ...correction }],
+      ),
+    ]);
     return touched.length;
   }
 
@@ -185,8 +204,8 @@ export class DeviceStates {
 function segmentWrites({ device, stored, track, timeline }: Tracked): readonly SegmentWrite[] {
   const { history, base, isRefolded, status } = track;
   if (!isRefolded || timeline === null) return appended(device.id, stored, status, history);
-  const segments = segmentsOf(timeline.isBaseKnown ? base : null, history).map((each) => ({ ...each, isOld: false }));
-  return [{ deviceId: device.id, segments, gone: timeline.segments }];
+  const segments = segmentsOf(timeline.isBaseKnown ? base : null, history);
+  return [{ deviceId: device.id, ...differences(timeline.segments, segments) }];
 }
 
 function appended(

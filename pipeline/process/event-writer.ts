@@ -152,6 +152,7 @@ export function createEventWriter(deps: EventWriterDeps): EventWriter {
     const states = await statesFor(tx, integration);
     await states.prepare(
       tx,
+      db.engine,
       [...fresh.values()].flatMap(({ device, claim }) =>
         device === null || claim === null ? [] : [{ device, claim }],
       ),

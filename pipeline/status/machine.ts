@@ -99,12 +99,13 @@ export function calmChanges({ flapChanges }: StatusPolicy): number {
   return Math.floor(flapChanges / 3);
 }
 
-function changesWithin(changes: readonly number[], until: number, windowMs: number): number {
+/** How many of these changes lie within a window that ends at an instant, this one included. */
+export function changesWithin(changes: readonly number[], until: number, windowMs: number): number {
   return changes.reduce((count, at) => (at > until - windowMs && at <= until ? count + 1 : count), 0);
 }
 
 /** When so few of its changes are left within the window that a flapping device counts as calm. */
-function calmAt(changes: readonly number[], policy: StatusPolicy): number {
+export function calmAt(changes: readonly number[], policy: StatusPolicy): number {
   const at = changes[changes.length - 1 - calmChanges(policy)];
   return at === undefined ? Number.MIN_SAFE_INTEGER : at + policy.flapWindowMs;
 }

@@ -1,5 +1,6 @@
 import { CompiledQuery, sql } from 'kysely';
 import type { Database, Tx } from '../../storage/database.ts';
+import type { Tables } from '../../storage/tables.ts';
 import type { DeviceStatus, StateChange } from './machine.ts';
 
 /** One state of a device from instant to instant, by the source's clock; the last one is open. */
@@ -13,13 +14,19 @@ export interface Segment {
   readonly isOld: boolean;
 }
 
-export interface SegmentWrite {
-  readonly deviceId: string;
-  /** What follows from the changes: in order, the last one open. */
+export interface SegmentChanges {
+  /** In order; of a history that goes on the last one is open. */
   readonly segments: readonly Segment[];
   /** Beginnings that are not there any more. */
   readonly gone: readonly number[];
 }
+
+export interface SegmentWrite extends SegmentChanges {
+  readonly deviceId: string;
+}
+
+/** A segment as stored. */
+type StoredSegment = Pick<Tables['status_segments'], 'from_at' | 'to_at' | 'state' | 'reason'>;
 
 /** Rows of one statement: texts of this size are kept prepared. */
 const ROWS = 50;
@@ -42,6 +49,17 @@ export function segmentsOf(
   return lasting.map((segment, index) => ({ ...segment, to: lasting[index + 1]?.from ?? null }));
 }
 
+/** What must be written so that these segments stand where others are stored. */
+export function differences(stored: readonly StoredSegment[], segments: readonly Segment[]): SegmentChanges {
+  const left = new Map(stored.map((row) => [row.from_at, row]));
+  const changed = segments.filter(({ from, to, state, reason }) => {
+    const row = left.get(from);
+    left.delete(from);
+    return row === undefined || row.to_at !== to || row.state !== state || row.reason !== reason;
+  });
+  return { segments: changed.map((each) => ({ ...each, isOld: false })), gone: [...left.keys()] };
+}
+
 /** Writes segments over those that began at the same instants. */
 export async function writeSegments(
   tx: Tx,
@@ -49,9 +67,12 @@ export async function writeSegments(
   writes: readonly SegmentWrite[],
 ): Promise<void> {
   const gone = writes.flatMap(({ deviceId, gone: each }) => each.map((from) => [deviceId, from] as const));
-  for (let at = 0; at < gone.length; at += ROWS) {
-    const rows = gone.slice(at, at + ROWS).map(([id, from]) => sql`(cast(${id} as text), cast(${from} as bigint))`);
-    await sql`delete from status_segments where (device_id, from_at) in (values ${sql.join(rows)})`.execute(tx);
+  if (gone.length > 0) {
+    const list = JSON.stringify(gone);
+    const rows =
+      engine === 'sqlite' ? sql`json_each(${list})` : sql`json_array_elements(cast(${list} as json)) as list`;
+    await sql`delete from status_segments
+      where (device_id, from_at) in (select value ->> 0, cast(value ->> 1 as bigint) from ${rows})`.execute(tx);
   }
   const all = writes.flatMap(({ deviceId, segments }) => segments.map((segment) => ({ deviceId, ...segment })));
   const { true: old = [], false: fresh = [] } = Object.groupBy(all, ({ isOld }) => (isOld ? 'true' : 'false'));

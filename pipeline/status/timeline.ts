@@ -1,21 +1,40 @@
-import { type RawBuilder, sql } from 'kysely';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { STATUS_REASONS } from '../../schema/words.ts';
-import type { Tx } from '../../storage/database.ts';
+import type { Database, Tx } from '../../storage/database.ts';
 import { knownReason, knownState } from './device-row.ts';
 import type { Evidence } from './evidence.ts';
-import { calmChanges, type Claim, comparePlaces, type DeviceStatus, type StatusPolicy, unclaimed } from './machine.ts';
+import {
+  calmAt,
+  calmChanges,
+  type Claim,
+  changesWithin,
+  comparePlaces,
+  type DeviceStatus,
+  fold,
+  type StatusPolicy,
+  unclaimed,
+} from './machine.ts';
+import { differences, type SegmentChanges, segmentsOf } from './segments.ts';
+import { type ClaimRow, readClaims, readSegments, type SegmentRow, type Stretch } from './timeline-rows.ts';
 import type { Past } from './track.ts';
 
 // Where a claim belongs further back, the fold goes back behind it: to a state that is in the segments, and from there
-// on over what the log has of the device.
+// on over what the log has of the device. It goes no further forward than to where the claim makes no difference any
+// more: a backlog that comes in behind what is newer costs what lies next to each claim, and not all that came since.
 
 /** Claims that a fold goes back over; beyond them a late claim is a note in the log. */
 const MAX_CLAIMS = 2_000;
-/** Segments before the claim in which a calm moment is looked for; a device that never was calm starts at the oldest. */
+/** Segments before the claim in which a known moment is looked for; a device that has none starts at the oldest. */
 const SEGMENTS_BACK = 50;
 /** Devices of one query: each may bring as many rows as the bounds above say. */
 const DEVICES = 20;
+/** Devices of one query about what lies next to claims. */
+const NEAR_DEVICES = 200;
+/** Claims next to a late one, on the average of a query; where there are more, the devices are read one by one. */
+const NEAR_CLAIMS = 100;
+/** Changes behind which an earlier one is forgotten are as many as make flapping, and one may still be waiting to count. */
+const BEYOND_FLAPPING = 2;
 
 /** A device for which claims came in that belong before what was taken. */
 export interface Reopened {
@@ -23,135 +42,204 @@ export interface Reopened {
   readonly status: DeviceStatus;
   readonly evidence: readonly Evidence[];
   readonly policy: StatusPolicy;
-  /** Of the first such claim. */
-  readonly at: number;
+  /** These claims, in the order in which they came in. */
+  readonly claims: readonly Claim[];
 }
 
 /** From where and over what to fold again, and which segments that replaces. */
 export interface Timeline extends Past {
+  readonly kind: 'REOPENED';
   /** The state of `base` is known; otherwise there was nothing before. */
   readonly isBaseKnown: boolean;
-  /** Beginnings of the segments behind `base`. */
-  readonly segments: readonly number[];
+  /** As stored, from `base` on. */
+  readonly segments: readonly SegmentRow[];
 }
 
-interface SegmentRow {
-  readonly device_id: string;
-  readonly from_at: number;
-  readonly to_at: number | null;
-  readonly state: string;
-  readonly reason: string | null;
-}
-
-interface ClaimRow {
-  readonly device_id: string;
-  readonly at: number;
-  readonly received_at: number;
-  readonly inbox_id: number | null;
-  readonly seq: number;
-  readonly state: string;
-  readonly state_reason: string | null;
-  readonly state_vendor: string | null;
-  readonly keeps_degraded: string | null;
+/** The claims changed the device's history and nothing of what it is now. */
+export interface Corrected {
+  readonly kind: 'CORRECTED';
+  readonly changes: SegmentChanges;
 }
 
 const Reasons = z.array(z.enum(STATUS_REASONS));
 
+/** How many segments are looked at around claims. */
+interface Reach {
+  readonly back: number;
+  /** Null: all since. */
+  readonly ahead: number | null;
+}
+
 /** @returns per device id; null where too much happened since: what came late stays a note there */
 export async function readTimelines(
   tx: Tx,
+  engine: Database['engine'],
   devices: readonly Reopened[],
-): Promise<ReadonlyMap<string, Timeline | null>> {
-  const timelines = new Map<string, Timeline | null>();
-  for (let from = 0; from < devices.length; from += DEVICES) {
-    const some = devices.slice(from, from + DEVICES);
-    const segments = Map.groupBy(await readSegments(tx, some), ({ device_id: id }) => id);
-    const starts = some.map((device) => ({ device, start: startOf(device, segments.get(device.id) ?? []) }));
-    const rows = await readClaims(
-      tx,
-      starts.map(({ device, start }) => ({ id: device.id, from: start.base?.from_at ?? Number.MIN_SAFE_INTEGER })),
-    );
-    // Cut off: nobody can tell whose claims are missing.
-    const isCut = rows.length > some.length * MAX_CLAIMS;
-    const claims = Map.groupBy(rows, ({ device_id: id }) => id);
-    for (const { device, start } of starts) {
-      timelines.set(device.id, isCut ? null : timelineOf(device, start, claims.get(device.id) ?? []));
+): Promise<ReadonlyMap<string, Timeline | Corrected | null>> {
+  const found = new Map<string, Timeline | Corrected | null>();
+  let left = devices;
+  for (const [isNear, size] of [[true, NEAR_DEVICES] as const, [false, DEVICES] as const]) {
+    const further: Reopened[] = [];
+    for (let from = 0; from < left.length; from += size) {
+      further.push(...(await readSome(tx, engine, left.slice(from, from + size), isNear, found)));
     }
+    left = further;
   }
-  return timelines;
+  for (const { id } of left) found.set(id, null);
+  return found;
 }
 
-function wanted(rows: readonly (readonly [string, number])[]): RawBuilder<unknown> {
-  return sql.join(rows.map(([id, at]) => sql`(cast(${id} as text), cast(${at} as bigint))`));
-}
-
-/** Oldest first; some from before the claim, all since. */
-async function readSegments(tx: Tx, devices: readonly Reopened[]): Promise<readonly SegmentRow[]> {
-  const { rows } = await sql<SegmentRow>`
-    with wanted (id, at) as (values ${wanted(devices.map(({ id, at }) => [id, at]))})
-    select s.device_id, s.from_at, s.to_at, s.state, s.reason from wanted
-    join status_segments s on s.device_id = wanted.id and s.from_at >= coalesce(
-      (select b.from_at from status_segments b where b.device_id = wanted.id and b.from_at < wanted.at
-        order by b.from_at desc limit 1 offset ${SEGMENTS_BACK}),
-      ${Number.MIN_SAFE_INTEGER})
-    order by s.device_id, s.from_at limit ${devices.length * (MAX_CLAIMS + SEGMENTS_BACK)}`.execute(tx);
-  return rows;
-}
-
-/** In order; one more than is folded tells that there are too many. */
-async function readClaims(
+/** Adds to `found` what could be settled. @returns the others */
+async function readSome(
   tx: Tx,
-  starts: readonly { readonly id: string; readonly from: number }[],
-): Promise<readonly ClaimRow[]> {
-  const columns = sql`e.device_id, coalesce(e.observed_at, e.occurred_at) as at, e.received_at, e.inbox_id, e.seq,
-    e.state, e.state_reason, e.state_vendor, e.keeps_degraded`;
-  const { rows } = await sql<ClaimRow>`
-    with wanted (id, at) as (values ${wanted(starts.map(({ id, from }) => [id, from]))})
-    select ${columns} from wanted join events e on e.device_id = wanted.id and e.occurred_at >= wanted.at
-      where e.state is not null and e.derived = 0 and coalesce(e.observed_at, e.occurred_at) >= wanted.at
-    union all
-    select ${columns} from wanted join events e on e.device_id = wanted.id and e.observed_at >= wanted.at
-      where e.state is not null and e.derived = 0 and e.occurred_at < wanted.at
-    limit ${starts.length * MAX_CLAIMS + 1}`.execute(tx);
-  return rows;
+  engine: Database['engine'],
+  devices: readonly Reopened[],
+  isNear: boolean,
+  found: Map<string, Timeline | Corrected | null>,
+): Promise<readonly Reopened[]> {
+  const flaps = Math.max(...devices.map(({ policy }) => policy.flapChanges));
+  const reach: Reach = isNear ? { back: flaps, ahead: flaps + BEYOND_FLAPPING } : { back: SEGMENTS_BACK, ahead: null };
+  const spans = new Map(devices.map((device) => [device, spanOf(device)]));
+  const perDevice = isNear ? NEAR_CLAIMS : MAX_CLAIMS;
+  const limit = devices.length * (MAX_CLAIMS + SEGMENTS_BACK);
+  const segments = await readSegments(tx, engine, [...spans.values()], { ...reach, limit });
+  const starts = devices.flatMap((device) => {
+    const start = startOf(device, spans.get(device) ?? spanOf(device), segments.get(device.id) ?? [], reach);
+    return start === null ? [] : [{ device, start }];
+  });
+  const stretches = starts.map(({ device, start }): Stretch => {
+    return { id: device.id, from: start.base?.row.from_at ?? Number.MIN_SAFE_INTEGER, to: start.upTo };
+  });
+  const rows = stretches.length === 0 ? [] : await readClaims(tx, engine, stretches, starts.length * perDevice + 1);
+  // Cut off: nobody can tell whose claims are missing.
+  if (rows.length > starts.length * perDevice) return devices;
+  const claims = Map.groupBy(rows, ({ device_id: id }) => id);
+  for (const { device, start } of starts) {
+    const own = claims.get(device.id) ?? [];
+    const settled = start.isWhole ? timelineOf(device, start, own) : correctedBy(device, start, own);
+    if (settled !== null) found.set(device.id, settled);
+  }
+  return devices.filter(({ id }) => !found.has(id));
+}
+
+/** From the first to the last claim; all since where one of them is not overtaken. */
+function spanOf({ id, claims, status }: Reopened): Stretch {
+  const instants = claims.map(({ at }) => at);
+  const areLate = claims.every((claim) => comparePlaces(claim, status.place) < 0);
+  return { id, from: Math.min(...instants), to: areLate ? Math.max(...instants) : Number.MAX_SAFE_INTEGER };
+}
+
+/** A segment at whose beginning all is known. */
+interface Base {
+  readonly row: SegmentRow;
+  /** Instants of the last changes up to it, its own included. */
+  readonly changes: readonly number[];
+  readonly isFlapping: boolean;
 }
 
 interface Start {
-  readonly base: SegmentRow | null;
-  /** All that were read, the state of now included where no segment says it yet. */
+  /** Null: nothing is known of the time before. */
+  readonly base: Base | null;
+  /** From `base` on, the state of now included where no segment says it yet. */
   readonly segments: readonly SegmentRow[];
+  /** Those of them that are stored. */
+  readonly stored: readonly SegmentRow[];
+  /** Claims are folded up to this instant. */
+  readonly upTo: number;
+  /** That is all there are. */
+  readonly isWhole: boolean;
+}
+
+/** @returns null: it must be looked for further away */
+function startOf(device: Reopened, span: Stretch, stored: readonly SegmentRow[], reach: Reach): Start | null {
+  const { id, status } = device;
+  const now = { device_id: id, from_at: status.since, to_at: null, state: status.state, reason: status.reason };
+  const segments = stored.length === 0 ? [now] : stored;
+  const before = segments.filter(({ from_at: from }) => from < span.from);
+  const base = before.length === 0 ? null : baseIn(device, before, span.from, reach);
+  if (base === undefined) return null;
+  const isFromBase = ({ from_at: from }: SegmentRow): boolean => base === null || from >= base.row.from_at;
+  const own = { base, segments: segments.filter(isFromBase), stored: stored.filter(isFromBase) };
+  const behind = segments.filter(({ from_at: from }) => from > span.to);
+  const last = reach.ahead === null ? undefined : behind[reach.ahead - 1];
+  if (last === undefined) return { ...own, upTo: Number.MAX_SAFE_INTEGER, isWhole: true };
+  return last.from_at < status.place.at ? { ...own, upTo: last.from_at, isWhole: false } : null;
 }
 
 /**
- * The last segment before the claim at whose beginning all is known: no outage was waiting to count, and the device did
- * not flap.
+ * The last segment before a claim at whose beginning all is known: no outage was waiting to count, and it can be told
+ * whether the device flapped.
+ *
+ * @returns undefined: none of these
  */
-function startOf({ id, status, policy, at }: Reopened, stored: readonly SegmentRow[]): Start {
-  const now = { device_id: id, from_at: status.since, to_at: null, state: status.state, reason: status.reason };
-  const segments = stored.length === 0 ? [now] : stored;
-  let base: SegmentRow | null = null;
-  for (let index = segments.findLastIndex(({ from_at: from }) => from < at); index >= 0; index--) {
-    const segment = segments[index];
-    if (segment === undefined) break;
-    base = segment;
-    const couldWait = segment.state === 'OFFLINE' && segment.from_at + policy.offlineDwellMs > at;
-    const before = segments.slice(0, index).filter((each) => each.from_at > segment.from_at - policy.flapWindowMs);
-    if (!couldWait && before.length <= calmChanges(policy)) break;
+function baseIn(
+  { policy }: Reopened,
+  before: readonly SegmentRow[],
+  at: number,
+  { back, ahead }: Reach,
+): Base | undefined {
+  const hasOldest = before.length < back;
+  const first = before[0];
+  for (let index = before.length - 1; index >= 0; index--) {
+    const row = before[index];
+    if (row === undefined || first === undefined) break;
+    // The first segment of a device of which nothing was known is no change.
+    const changes = before
+      .slice(hasOldest && first.state === 'UNKNOWN' ? 1 : 0, index + 1)
+      .map(({ from_at: from }) => from);
+    const since = row.from_at - policy.flapWindowMs;
+    const within = changesWithin(changes, row.from_at, policy.flapWindowMs);
+    const isFlapping = within >= policy.flapChanges;
+    const isCalm = within <= calmChanges(policy) + 1 && (hasOldest || first.from_at <= since);
+    const couldWait = row.state === 'OFFLINE' && row.from_at + policy.offlineDwellMs > at;
+    const isLastResort = index === 0 && (hasOldest || ahead === null);
+    if ((!couldWait && (isFlapping || isCalm)) || isLastResort) {
+      return { row, changes: changes.slice(-policy.flapChanges), isFlapping };
+    }
   }
-  return { base, segments };
+  return undefined;
 }
 
-function timelineOf(device: Reopened, { base, segments }: Start, rows: readonly ClaimRow[]): Timeline | null {
-  const behind = segments.filter(({ from_at: from }) => base === null || from > base.from_at);
-  if (rows.length + behind.length > MAX_CLAIMS) return null;
-  const logged = rows.toSorted((a, b) => comparePlaces(placeOf(a), placeOf(b)) || a.seq - b.seq).map(toClaim);
-  const claims = [...logged, ...unlogged(device, base, behind, logged)].toSorted(comparePlaces);
+function timelineOf(device: Reopened, start: Start, rows: readonly ClaimRow[]): Timeline | null {
+  if (rows.length + start.segments.length > MAX_CLAIMS) return null;
+  const claims = claimsOf(device, start, rows);
   return {
-    base: baseOf(device, base, segments, claims),
+    kind: 'REOPENED',
+    base: baseOf(device, start, claims),
     claims,
-    isBaseKnown: base !== null,
-    segments: [...(base === null ? [] : [base.from_at]), ...behind.map(({ from_at: from }) => from)],
+    isBaseKnown: start.base !== null,
+    segments: start.stored,
   };
+}
+
+/**
+ * Folds what lies next to the claims with and without them. Where both end in the same status all that follows is the
+ * same, too, and need not be read.
+ *
+ * @returns null: it makes a difference beyond
+ */
+function correctedBy(device: Reopened, start: Start, rows: readonly ClaimRow[]): Corrected | null {
+  const { policy } = device;
+  const claims = claimsOf(device, start, rows);
+  const base = baseOf(device, start, claims);
+  const without = fold(base, claims, policy);
+  const withThem = fold(base, [...claims, ...device.claims].toSorted(comparePlaces), policy);
+  if (!isDeepStrictEqual(without.status, withThem.status)) return null;
+  const stored = start.stored.filter(({ from_at: from }) => from < start.upTo);
+  const upTo = (changes: typeof without.changes) =>
+    segmentsOf(start.base === null ? null : base, changes)
+      .filter(({ from }) => from < start.upTo)
+      .map((each) => (each.to === null ? { ...each, to: start.upTo } : each));
+  // What is stored may be of another policy, or of claims that are gone: then it takes the whole fold to say what it was.
+  const { segments, gone } = differences(stored, upTo(without.changes));
+  if (segments.length > 0 || gone.length > 0) return null;
+  return { kind: 'CORRECTED', changes: differences(stored, upTo(withThem.changes)) };
+}
+
+function claimsOf(device: Reopened, start: Start, rows: readonly ClaimRow[]): readonly Claim[] {
+  const logged = rows.toSorted((a, b) => comparePlaces(placeOf(a), placeOf(b)) || a.seq - b.seq).map(toClaim);
+  const others = unlogged(device, start, logged);
+  return others.length === 0 ? logged : [...logged, ...others].toSorted(comparePlaces);
 }
 
 function placeOf({ at, received_at: receivedAt, inbox_id: inboxId }: ClaimRow) {
@@ -175,15 +263,18 @@ function toClaim(row: ClaimRow): Claim {
  */
 function unlogged(
   { status, evidence }: Reopened,
-  base: SegmentRow | null,
-  behind: readonly SegmentRow[],
+  { base, segments, upTo, isWhole }: Start,
   logged: readonly Claim[],
 ): readonly Claim[] {
-  const isKnown = new Set(logged.map((claim) => `${claim.at}/${claim.receivedAt}`));
+  const from = base?.row.from_at ?? Number.MIN_SAFE_INTEGER;
   const instants = new Set(logged.map((claim) => claim.at));
-  const from = base?.from_at ?? Number.MIN_SAFE_INTEGER;
   const words = evidence
-    .filter((word) => word.observedAt >= from && !isKnown.has(`${word.observedAt}/${word.receivedAt}`))
+    .filter(
+      ({ observedAt, receivedAt }) =>
+        observedAt >= from &&
+        observedAt <= upTo &&
+        !logged.some((claim) => claim.at === observedAt && claim.receivedAt === receivedAt),
+    )
     .map(({ state, reason, observedAt, receivedAt, inboxId }) => ({
       state,
       reason,
@@ -195,9 +286,10 @@ function unlogged(
     }));
   for (const word of words) instants.add(word.at);
   // A device of which nothing was known is no claim that nothing is known.
-  const marks = behind
+  const marks = segments
     .filter(
-      ({ from_at: instant, state, reason }) => !instants.has(instant) && !(state === 'UNKNOWN' && reason === null),
+      ({ from_at: instant, state, reason }) =>
+        instant > from && instant <= upTo && !instants.has(instant) && !(state === 'UNKNOWN' && reason === null),
     )
     .map(({ from_at: instant, state, reason }) => ({
       state: knownState(state),
@@ -207,31 +299,24 @@ function unlogged(
       receivedAt: instant,
       inboxId: 0,
     }));
-  const known = [...logged, ...words, ...marks];
-  const isLastKnown = known.some((claim) => comparePlaces(claim, status.place) >= 0);
-  if (isLastKnown || status.place.at < from || status.place.at <= 0) return [...words, ...marks];
+  const known = [...words, ...marks];
+  if (!isWhole || status.place.at < from || status.place.at <= 0) return known;
+  const isLastKnown = [...logged, ...known].some((claim) => comparePlaces(claim, status.place) >= 0);
+  if (isLastKnown) return known;
   const { state, reason } = status.pending ?? status;
-  return [...words, ...marks, { ...status.place, state, reason, vendorState: status.vendorState }];
+  return [...known, { ...status.place, state, reason, vendorState: status.vendorState }];
 }
 
-function baseOf(
-  { status, policy }: Reopened,
-  base: SegmentRow | null,
-  segments: readonly SegmentRow[],
-  claims: readonly Claim[],
-): DeviceStatus {
+function baseOf({ status, policy }: Reopened, { base }: Start, claims: readonly Claim[]): DeviceStatus {
   if (base === null) return unclaimed(claims[0]?.at ?? status.since);
-  const upTo = segments.filter(({ from_at: from }) => from <= base.from_at);
-  const [first] = upTo;
-  // The first segment of a device of which nothing was known is no change.
-  const changes = upTo
-    .filter((segment) => segment !== first || upTo.length > SEGMENTS_BACK || segment.state !== 'UNKNOWN')
-    .map(({ from_at: from }) => from);
+  const { row, changes, isFlapping } = base;
   return {
-    ...unclaimed(base.from_at),
-    state: knownState(base.state),
-    reason: knownReason(base.reason),
-    vendorState: base.to_at === null ? status.vendorState : null,
-    changes: changes.slice(-policy.flapChanges),
+    ...unclaimed(row.from_at),
+    state: knownState(row.state),
+    reason: knownReason(row.reason),
+    vendorState: row.to_at === null ? status.vendorState : null,
+    changes,
+    isFlapping,
+    flapUntil: isFlapping ? calmAt(changes, policy) : null,
   };
 }

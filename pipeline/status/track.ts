@@ -48,10 +48,13 @@ export class Track {
   #isRefolded = false;
   #isStale = false;
   #isLost = false;
+  #isCorrected = false;
+  readonly #stored: DeviceStatus;
 
   /** @param status as stored: where the fold goes on */
   constructor(status: DeviceStatus, policy: StatusPolicy) {
     this.#policy = policy;
+    this.#stored = status;
     this.#base = status;
     this.#status = status;
     this.#past = null;
@@ -64,6 +67,11 @@ export class Track {
   remember(past: Past | null): void {
     this.#past = past;
     this.#isLost = past === null;
+  }
+
+  /** Claims that stand before what was stored are in the history already, and change nothing of what is now. */
+  noteCorrection(): void {
+    this.#isCorrected = true;
   }
 
   get status(): DeviceStatus {
@@ -88,6 +96,9 @@ export class Track {
     const before = this.#status;
     const isLate = comparePlaces(claim, before.place) < 0;
     this.#settledTo = Math.max(this.#settledTo, claim.receivedAt);
+    if (this.#isCorrected && comparePlaces(claim, this.#stored.place) < 0) {
+      return { isLate, before, after: before, due: [], own: null };
+    }
     if (isInOrder(before, claim, this.#policy) || (this.#isLost && !isLate)) {
       this.#claims.push(claim);
       const due = settle(before, claim.at, this.#policy);
