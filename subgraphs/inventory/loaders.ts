@@ -19,15 +19,19 @@ import type { InventoryServices } from './context.ts';
 import { createHistoryLoaders, type HistoryLoaders } from './history-loaders.ts';
 import { createIncidentLoaders, type IncidentLoaders } from './incidents.ts';
 import type { AggregateItem, DeviceListing, HealthItem, ListParent } from './model.ts';
+import { createRhythmLoaders, type RhythmLoaders } from './rhythms.ts';
+import { readAwayPlatforms } from './status-reason.ts';
 
 /** What one principal sees of the inventory, read in batches. */
-export interface InventoryLoaders extends HistoryLoaders, IncidentLoaders {
+export interface InventoryLoaders extends HistoryLoaders, IncidentLoaders, RhythmLoaders {
   readonly device: DataLoader<string, DeviceRow | null>;
   readonly coverage: DataLoader<string, CoverageRow[]>;
   readonly externalIds: DataLoader<string, ExternalIdRow[]>;
   readonly links: DataLoader<string, DeviceLinkRow[]>;
   /** When the last complete listing of an integration began, in milliseconds. */
   readonly listedAt: DataLoader<string, number | undefined>;
+  /** Whether an integration's platform is away now. */
+  readonly isAway: DataLoader<string, boolean>;
   readonly orgHealth: DataLoader<string, HealthItem | null>;
   readonly siteHealth: DataLoader<string, HealthItem | null>;
   deviceByExternalId(namespace: string, value: string): Promise<DeviceRow | null>;
@@ -92,6 +96,7 @@ export function createInventoryLoaders(
   return {
     ...createHistoryLoaders(db, cursors, access, now()),
     ...createIncidentLoaders(createIncidentStore(db, cursors), access),
+    ...createRhythmLoaders(db, access),
     device,
     coverage: createGroupLoader(
       (ids) => store.coverage(access, ids),
@@ -106,6 +111,7 @@ export function createInventoryLoaders(
       (row) => row.device_id,
     ),
     listedAt: createValueLoader((ids) => store.listedAt(ids), undefined),
+    isAway: createValueLoader((ids) => readAwayPlatforms(db, ids), false),
     orgHealth: createValueLoader(health('org_id'), null),
     siteHealth: createValueLoader(health('site_id'), null),
 

@@ -33,6 +33,7 @@ import {
   reference,
   sourceStub,
 } from './row-values.ts';
+import { reasonOf } from './status-reason.ts';
 
 /** A list of devices, wherever it hangs. */
 function devices(
@@ -85,6 +86,14 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
   Integration: {
     __resolveReference: ({ id }) => ({ id }),
     syncRuns: ({ id }, { first, after }, context) => context.read().syncRuns(id, parsePageArgs(first, after)),
+    rhythms: async ({ id }, _, context) => {
+      const rhythms = await context.read().rhythms.load(id);
+      return rhythms === null ? null : [...rhythms];
+    },
+  },
+
+  DeviceRhythm: {
+    deviceType: ({ deviceType }) => toWord(DEVICE_TYPES, deviceType, 'OTHER'),
   },
 
   Device: {
@@ -143,9 +152,11 @@ export const resolvers: Omit<Resolvers, 'Vendor'> = {
 
   DeviceStatus: {
     state: ({ state }) => toWord(DEVICE_STATES, state, 'UNKNOWN'),
-    reason: (row) => toWord(STATUS_REASONS, row.state_reason, null),
+    reason: (row, _, context) =>
+      reasonOf(row, async () => instantOf(row) === null && (await context.read().isAway.load(row.integration_id))),
     since: (row) => row.state_since,
     lastSeenAt: (row) => row.last_seen_at,
+    silentAt: (row) => (instantOf(row) === null && row.removed_at === null ? row.silence_due_at : null),
     observedAt: (row) => row.state_observed_at,
     stale: async (row, _, context) =>
       instantOf(row) === null &&

@@ -87,6 +87,86 @@ eachEngine('status and its history', (openDb) => {
     return data.device.status;
   };
 
+  it('says that an unknown state is the platform’s being away for as long as it is, and nothing else about it', async () => {
+    const states: readonly (readonly [string, string, string | null])[] = [
+      ['unsaid', 'UNKNOWN', null],
+      ['reported', 'UNKNOWN', 'REPORTED'],
+      ['silent', 'UNKNOWN', 'SILENCE'],
+      ['up', 'ONLINE', null],
+      ['down', 'OFFLINE', 'REPORTED'],
+    ];
+    const all = states.map(([name, state, reason]) => device(name, { state, state_reason: reason }));
+    const { db, take, subgraph } = await open(all);
+    const reasons = async () => {
+      const fields = all.map(({ id }, at) => `d${at}: device(id: "${id}") { status { reason } }`);
+      const { data, errors } = await ask(subgraph, admin, `{ ${fields.join(' ')} }`);
+      expect(errors).toEqual([]);
+      return all.map((_, at) => data[`d${at}`].status.reason);
+    };
+    const said = [null, 'REPORTED', 'SILENCE', null, 'REPORTED'];
+    expect(await reasons()).toEqual(said);
+    take();
+    await db.write((tx) => tx.updateTable('integrations').set({ error_code: 'UNREACHABLE' }).execute());
+    expect(await reasons()).toEqual(['PLATFORM_DOWN', 'PLATFORM_DOWN', 'SILENCE', null, 'REPORTED']);
+    // All devices in one statement, and one more for all of their platforms.
+    expect(take()).toBe(2);
+    await db.write((tx) => tx.updateTable('integrations').set({ error_code: null }).execute());
+    expect(await reasons()).toEqual(said);
+  });
+
+  it('says when a device counts as silent, and what was learned of its type', async () => {
+    const detector = device('pir', { type: 'DETECTOR', silence_due_at: NOW + DAY });
+    const camera = device('camera');
+    const { db, subgraph } = await open([detector, camera]);
+    const learned = { integration_id: 'int_a', histogram: '[]', updated_at: NOW - HOUR };
+    await db.write((tx) =>
+      tx
+        .insertInto('rhythms')
+        .values([
+          { ...learned, type: 'DETECTOR', samples: 900, limit_ms: 3 * DAY },
+          { ...learned, type: 'BRIDGE', samples: 12, limit_ms: null },
+        ])
+        .execute(),
+    );
+    const query = `query ($r: [_Any!]!) { _entities(representations: $r) { ... on Device { status { silentAt } }
+      ... on Integration { rhythms { deviceType samples expectedSilence updatedAt } } } }`;
+    const entities = async (who: typeof admin) => {
+      const representations = [
+        { __typename: 'Device', id: detector.id },
+        { __typename: 'Device', id: camera.id },
+        { __typename: 'Integration', id: 'int_a' },
+      ];
+      const { data, errors } = await ask(subgraph, who, query, { r: representations });
+      expect(errors).toEqual([]);
+      return data._entities;
+    };
+    const updatedAt = iso(NOW - HOUR);
+    expect(await entities(admin)).toEqual([
+      { status: { silentAt: iso(NOW + DAY) } },
+      { status: { silentAt: null } },
+      {
+        rhythms: [
+          { deviceType: 'BRIDGE', samples: 12, expectedSilence: null, updatedAt },
+          { deviceType: 'DETECTOR', samples: 900, expectedSilence: 'P3D', updatedAt },
+        ],
+      },
+    ]);
+    const stranger = principal({ orgIds: ['org_b'] });
+    expect((await entities(stranger))[2]).toEqual({ rhythms: null });
+    const bindings = ['site_1', 'site_2'].map((site_id) => ({
+      id: `bind_${site_id}`,
+      org_id: 'org_a',
+      integration_id: 'int_a',
+      vendor_org_id: '',
+      vendor_site_id: site_id,
+      vendor_site_name: null,
+      site_id,
+      created_at: NOW,
+    }));
+    await db.write((tx) => tx.insertInto('site_bindings').values(bindings).execute());
+    expect((await entities(atSite))[2]).toEqual({ rhythms: null });
+  });
+
   it('says what is pending, what flaps, what explains it, and who said so', async () => {
     const recorder = device('recorder', { site_id: 'site_2', state: 'OFFLINE' });
     const evidence = [
