@@ -3,7 +3,7 @@ import type { Vendor } from '../../adapter-kit/define-vendor.ts';
 import type { Simulator } from '../../adapter-kit/simulator.ts';
 import type { Platform } from '../../sandbox/platforms.ts';
 import type { Sandbox } from '../../sandbox/sandbox.ts';
-import { allVendors, type Answer, type Json, openSandbox, operation, query } from './rig.ts';
+import { allVendors, type Answer, eventually, type Json, openSandbox, operation, query } from './rig.ts';
 
 // All platforms of this deployment side by side, each spoken to over its own protocol. Whatever subgraphs/index.ts lists.
 
@@ -116,12 +116,8 @@ async function setOutage(simulator: Simulator, seconds: number): Promise<void> {
   expect(answer.ok).toBe(true);
 }
 
-async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + REPAIR_MS;
-  while (!(await isSo())) {
-    if (Date.now() > end) throw new Error(`gave up waiting until ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+async function becomesTrue(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  await eventually(async () => ((await isSo()) ? true : undefined), what, REPAIR_MS);
 }
 
 function nodesOf(answer: Answer): Json[] {
@@ -130,7 +126,7 @@ function nodesOf(answer: Answer): Json[] {
 
 /** A platform that failed is left alone for a while: what the last test broke must not be the next one's finding. */
 async function everythingAnswers(): Promise<void> {
-  await eventually('every platform answers live', async () => {
+  await becomesTrue('every platform answers live', async () => {
     const answer = await ask(LIVE, { org: org.id });
     return (answer.errors ?? []).length === 0;
   });
@@ -138,7 +134,7 @@ async function everythingAnswers(): Promise<void> {
 
 /** No listing is under way any more. What platforms are asked over and over, by polls and listeners, goes on. */
 async function quiet(): Promise<void> {
-  await eventually('the syncs of the start have ended', async () => {
+  await becomesTrue('the syncs of the start have ended', async () => {
     const { data } = await ask(
       'query ($org: ID!) { org(id: $org) { integrations { nodes { syncRuns(first: 1) { nodes { state } } } } } }',
       { org: org.id },
@@ -300,10 +296,10 @@ describe.each(list.map(({ slug }) => slug))('an outage of %s', (slug) => {
     simulator.setState(back, 'offline');
     simulator.setState(back, 'online');
     await setOutage(simulator, 0);
-    await eventually(`${slug} tells that ${gone} is offline`, async () => (await state(gone)) === 'OFFLINE');
-    await eventually(`${slug} tells that ${back} is online`, async () => (await state(back)) === 'ONLINE');
+    await becomesTrue(`${slug} tells that ${gone} is offline`, async () => (await state(gone)) === 'OFFLINE');
+    await becomesTrue(`${slug} tells that ${back} is online`, async () => (await state(back)) === 'ONLINE');
     simulator.setState(gone, 'online');
-    await eventually(`${slug} tells that ${gone} is back`, async () => (await state(gone)) === 'ONLINE');
+    await becomesTrue(`${slug} tells that ${gone} is back`, async () => (await state(gone)) === 'ONLINE');
     expect(await told(gone, 2)).toEqual(['ONLINE', 'OFFLINE']);
   });
 });

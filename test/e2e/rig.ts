@@ -13,9 +13,13 @@ import { vendors } from '../../subgraphs/index.ts';
 const PATIENCE_MS = 60_000;
 const LOOK_EVERY_MS = 20;
 
-/** Resolves with the first result that is not undefined. */
-export async function eventually<T>(look: () => T | undefined | Promise<T | undefined>, what: string): Promise<T> {
-  const deadline = Date.now() + PATIENCE_MS;
+/** Resolves with the first result that is not undefined. @param patienceMs gives up after it; default a minute */
+export async function eventually<T>(
+  look: () => T | undefined | Promise<T | undefined>,
+  what: string,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const deadline = Date.now() + patienceMs;
   for (;;) {
     const found = await look();
     if (found !== undefined) return found;
