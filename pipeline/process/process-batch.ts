@@ -10,6 +10,7 @@ import { countUnknownCodes, type UnknownCode } from '../../storage/unknown-codes
 import type { ClockSample, SourceClocks } from './source-clock.ts';
 import { applyPushedInventory } from '../sync/pushed-inventory.ts';
 import type { MissingIds } from './missing-ids.ts';
+import { inChunks } from './chunks.ts';
 import { noteToldPositions } from './told-positions.ts';
 import { type Decoded, decodeContext, decodeDelivery } from './decode-delivery.ts';
 import { type EventItem, type EventOutcome, type EventWriter, lockIntegration, ringForEvents } from './event-writer.ts';
@@ -39,8 +40,8 @@ interface Work {
 
 /**
  * Turns deliveries of one integration into events, in order, in one transaction; each row is settled in it as well, so
- * a crash at any moment leaves a delivery either untouched or done. When the transaction fails, each delivery is tried
- * alone: one that breaks it takes nobody with it.
+ * a crash at any moment leaves a delivery either untouched or done. When the transaction fails, its parts are tried, and
+ * theirs: a delivery that breaks it takes nobody with it.
  *
  * @throws StorageError that can pass (the disk is full, the database is away): nothing was counted against anybody
  */
@@ -60,12 +61,16 @@ export async function processBatch(
   ringForEvents(deps.db, integration);
 }
 
-/** Inventories are written alone, in their place: an event behind one is of devices that it may have brought. */
+/**
+ * Some are written alone, in their place: inventories, since an event behind one is of devices that it may have brought,
+ * and what broke a transaction before, which would take the others with it again.
+ */
 function segmentsOf(work: readonly Work[]): readonly (readonly Work[])[] {
   const segments: Work[][] = [];
   let open: Work[] | null = null;
   for (const each of work) {
-    if (each.decoded.kind === 'INVENTORY') {
+    const isSuspect = each.decoded.kind === 'EVENTS' && each.row.next_attempt_at !== null;
+    if (each.decoded.kind === 'INVENTORY' || isSuspect) {
       segments.push([each]);
       open = null;
     } else if (open === null) segments.push((open = [each]));
@@ -107,7 +112,9 @@ async function writeOrIsolate(deps: BatchDeps, integration: IntegrationRow, work
       await deps.db.write((tx) => countAttempt(deps, tx, only.row, error));
       return;
     }
-    for (const each of work) await writeOrIsolate(deps, integration, [each]);
+    // Not each alone: what is done in vain and the transactions that are added grow with the root of their number.
+    for (const part of inChunks(work, Math.floor(Math.sqrt(work.length))))
+      await writeOrIsolate(deps, integration, part);
   }
 }
 
