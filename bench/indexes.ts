@@ -9,18 +9,19 @@ import { fillLog } from './history.ts';
 import type { HttpLoadCalls } from './http-load-child.ts';
 import type { IntakeCalls } from './intake-child.ts';
 import { median } from './measure.ts';
-import { listedBy, memoryPlatforms } from './memory-platform.ts';
+import { listedBy, widePlatform } from './memory-platform.ts';
 import type { ProcessCalls } from './process-child.ts';
 import type { ProductCalls } from './product-child.ts';
 import { count, type PartResult } from './report.ts';
 
-const DEVICES = 2_000;
+const SITES = 100;
+const DEVICES_PER_SITE = 20;
 /** Already in the log: an index of a few rows costs nothing. */
 const LOGGED = 300_000;
 const DELIVERIES = 10_000;
 const BODY_BYTES = 1_024;
 const CONNECTIONS = 64;
-const ROUNDS = 2;
+const ROUNDS = 3;
 
 /** Indexes that only pages of the history are read by: nothing that makes events looks there. */
 const HISTORY = `select name from sqlite_master where type = 'index' and tbl_name = 'events'
@@ -43,8 +44,7 @@ export async function benchIndexes(): Promise<PartResult> {
   };
   const { product, intake, load } = children;
   try {
-    const [platform] = memoryPlatforms(DEVICES, 1);
-    if (platform === undefined) throw new Error('there is no platform');
+    const platform = widePlatform(SITES * DEVICES_PER_SITE, SITES);
     const filled = join(dir, 'filled');
     mkdirSync(filled);
     const file = (store: string): string => join(store, 'convergraph.db');
@@ -101,7 +101,7 @@ export async function benchIndexes(): Promise<PartResult> {
         { what: 'CPU for them, per event', value: `${((1 / withThem - 1 / without) * 1_000_000).toFixed(0)} µs` },
       ],
       notes: [
-        `SQLite with ${count(LOGGED)} events in the log; ${count(DELIVERIES)} deliveries of ${BODY_BYTES} bytes that wait, each a change of state, made into events by a process that does nothing else; ${ROUNDS} interleaved rounds, median.`,
+        `SQLite with ${count(LOGGED)} events in the log, ${SITES} sites; ${count(DELIVERIES)} deliveries of ${BODY_BYTES} bytes that wait, each a change of state, made into events by a process that does nothing else; ${ROUNDS} interleaved rounds, median.`,
         `Dropped for the comparison: ${names.join(', ')}.`,
       ],
     };

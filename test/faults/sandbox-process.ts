@@ -10,13 +10,22 @@ import { eventually } from '../e2e/rig.ts';
 // starved.
 
 const SCRIPT = new URL('../../sandbox/main.ts', import.meta.url).pathname;
+const POSTGRES_SCRIPT = new URL('./postgres-sandbox.ts', import.meta.url).pathname;
+const DEVICES = 30;
+
+export interface SandboxProcessOptions {
+  /** Of all platforms together; default 30. */
+  readonly devices?: number;
+  /** Of a PostgreSQL database instead of the embedded one. */
+  readonly databaseUrl?: string | undefined;
+}
 
 export interface SandboxProcess {
   readonly child: ChildProcess;
   readonly credentials: SandboxCredentials;
   readonly url: string;
   readonly port: number;
-  /** The embedded database, and its log beside it. */
+  /** The embedded database, and its log beside it; there is none on PostgreSQL. */
   readonly databaseFile: string;
   /** What it wrote to standard output and standard error so far. */
   output(): string;
@@ -31,8 +40,16 @@ export function sandboxFolder(): { readonly dir: string; remove(): void } {
 }
 
 /** @param port 0 takes a free one; a process that follows another takes its port, which is where its platforms send to */
-export async function startSandboxProcess(dir: string, port = 0): Promise<SandboxProcess> {
-  const child = spawn(process.execPath, [SCRIPT, '--still', '--devices', '30'], {
+export async function startSandboxProcess(
+  dir: string,
+  port = 0,
+  { devices = DEVICES, databaseUrl }: SandboxProcessOptions = {},
+): Promise<SandboxProcess> {
+  const command =
+    databaseUrl === undefined
+      ? [SCRIPT, '--still', '--devices', String(devices)]
+      : [POSTGRES_SCRIPT, databaseUrl, String(devices), String(port)];
+  const child = spawn(process.execPath, command, {
     cwd: dir,
     env: { PATH: process.env['PATH'], PORT: String(port), NODE_ENV: 'test' },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
 import { openReadOnly } from '../../storage/open-read-only.ts';
 import { quickCheck } from '../../storage/backup/verify.ts';
-import { eventId } from '../../storage/ids.ts';
+import { eventId, eventKey } from '../../storage/ids.ts';
 import { verifyChain } from '../../storage/log-chain.ts';
 
 /** What a reader of the stream may see: an org, or one site of it. Null: everything. */
@@ -10,18 +10,28 @@ export interface Scope {
 }
 
 export interface Store {
-  /** Everything that arrived has been settled. */
-  isSettled(): Promise<boolean>;
+  /** Deliveries that arrived and are not settled. */
+  waiting(): Promise<number>;
   /** Ids of the log in its order, behind an event, of what the scope may see. */
   idsBehind(event: string, scope: Scope | null): Promise<string[]>;
   /** Everything that does not hold, in words; an empty list is what one hopes for. */
-  findFaults(acknowledged: ReadonlySet<string>): Promise<string[]>;
+  findFaults(acknowledged: ReadonlySet<string>): Promise<Violation[]>;
   close(): Promise<void>;
 }
 
-/** Looks into the embedded database beside the product. */
-export function openStore(file: string): Store {
-  const store = openReadOnly(`sqlite:${file}`);
+/** What a run must not show. */
+export interface Violation {
+  /**
+   * Lost: acknowledged, and not in the log. Doubled: more than once in the log or at a reader. Gap: a reader misses what
+   * the log has, or was told that it does. Other: everything else that does not add up.
+   */
+  readonly kind: 'lost' | 'doubled' | 'gap' | 'other';
+  readonly text: string;
+}
+
+/** Looks into the database beside the product. @param url `sqlite:<file>` or `postgres://…` */
+export function openStore(url: string): Store {
+  const store = openReadOnly(url);
   const { read } = store;
 
   async function log() {
@@ -54,35 +64,41 @@ export function openStore(file: string): Store {
   }
 
   return {
-    async isSettled() {
-      const waiting = await read.selectFrom('inbox').select('id').where('status', '=', 'PENDING').limit(1).execute();
-      return waiting.length === 0;
+    async waiting() {
+      const { count } = await read
+        .selectFrom('inbox')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('status', '=', 'PENDING')
+        .executeTakeFirstOrThrow();
+      return Number(count);
     },
     async idsBehind(event, scope) {
-      const events = await log();
-      const at = events.findIndex(({ key }) => eventId(key) === event);
-      return events
-        .slice(at + 1)
-        .filter(
-          ({ org_id: org, site_id: site }) =>
-            scope === null || (org === scope.orgId && (scope.siteId === null || site === scope.siteId)),
-        )
-        .map(({ key }) => eventId(key));
+      let keys = read.selectFrom('events').select('key').orderBy('seq');
+      if (scope !== null) keys = keys.where('org_id', '=', scope.orgId);
+      if (scope !== null && scope.siteId !== null) keys = keys.where('site_id', '=', scope.siteId);
+      const first = read
+        .selectFrom('events')
+        .select('seq')
+        .where('key', '=', eventKey(event) ?? Buffer.alloc(0));
+      return (await keys.where('seq', '>', first).execute()).map(({ key }) => eventId(key));
     },
     async findFaults(acknowledged) {
-      const faults = (await quickCheck(store)).map((line) => `the database is damaged: ${line}`);
+      const faults: Violation[] = [];
+      const note = (kind: Violation['kind'], text: string) => faults.push({ kind, text });
+      for (const line of await quickCheck(store)) note('other', `the database is damaged: ${line}`);
       const events = await log();
       const times = new Map<string, number>();
       for (const { integration_id: integration, vendor_event_id: id } of events) {
         if (id !== null) times.set(`${integration} ${id}`, (times.get(`${integration} ${id}`) ?? 0) + 1);
       }
-      for (const [id, count] of times) if (count > 1) faults.push(`event ${id} is in the log ${count} times`);
+      for (const [id, count] of times) if (count > 1) note('doubled', `event ${id} is in the log ${count} times`);
       const logged = new Set(events.map(({ vendor_event_id: id }) => id));
       for (const id of acknowledged)
-        if (!logged.has(id)) faults.push(`event ${id} was acknowledged and is not in the log`);
+        if (!logged.has(id)) note('lost', `event ${id} was acknowledged and is not in the log`);
       const { broken } = await verifyChain(store);
-      for (const { toSeq } of broken) faults.push(`the log up to ${toSeq} does not match its seal`);
-      return [...faults, ...(await findWrongStates(events))];
+      for (const { toSeq } of broken) note('other', `the log up to ${toSeq} does not match its seal`);
+      for (const text of await findWrongStates(events)) note('other', text);
+      return faults;
     },
     close: () => store.close(),
   };
