@@ -329,7 +329,7 @@ export interface EventsTable {
   keeps_degraded: Generated<string | null>;
   /** The platform's own word for the claimed state. */
   state_vendor: Generated<string | null>;
-  /** 1: our own conclusion (an outage that has lasted), no source's claim. */
+  /** 1: our own conclusion (an outage that has lasted, a silence that was taken back), no source's claim. */
   derived: Generated<number>;
   /** 1: explained by the failure of another device or of a platform (`incident_id`). */
   suppressed: Generated<number>;
