@@ -23,3 +23,21 @@ it(
   },
   TIMEOUT_MS,
 );
+
+it(
+  'survives that its own processes and those of PostgreSQL are killed',
+  async () => {
+    const { violations, load, faults, logged } = await torture({
+      seconds: 10,
+      seed: 7,
+      rate: 60,
+      engine: 'postgres',
+      faults: 'kills',
+    });
+    expect(violations).toEqual([]);
+    expect(Object.values(faults).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(0);
+    expect(load.acknowledged).toBe(load.made);
+    expect(logged).toBeGreaterThanOrEqual(load.made);
+  },
+  TIMEOUT_MS,
+);
