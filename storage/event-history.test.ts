@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { countHistory, readHistory } from './event-history.ts';
+import { bucketHistory, countHistory, readHistory } from './event-history.ts';
 import type { EventPosition } from './event-log.ts';
 import { eventPredicate } from './event-log-filter.ts';
 import { anyAccess, anyFilter, storeSampleEvents } from './fixtures/event-samples.ts';
@@ -52,6 +52,33 @@ eachEngine('event history', (open) => {
       { numRuns: 80 },
     );
     expect(unknown).toBeGreaterThan(5);
+  });
+
+  it('counts by span of time what it can count quickly, and says when it cannot', async () => {
+    const db = await open();
+    const rows = await storeSampleEvents(db, 300);
+    let [unknown, spans] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(
+        anyAccess,
+        anyFilter,
+        fc.constantFrom(1, 7, 60_000),
+        fc.constantFrom(50, 10_000),
+        async (access, filter, size, lookedAt) => {
+          const buckets = await bucketHistory(db, { access, filter }, size, lookedAt);
+          const isUnknown = (await countHistory(db, { access, filter }, lookedAt)) === null;
+          if (isUnknown) unknown += 1;
+          const matching = rows.filter(eventPredicate(access, filter));
+          const counts = Map.groupBy(matching, ({ occurred_at: at }) => Math.floor(at / size) * size);
+          const expected = [...counts].map(([from, own]) => ({ from, to: from + size, count: own.length }));
+          expect(buckets).toEqual(isUnknown ? null : expected.toSorted((a, b) => a.from - b.from));
+          spans += buckets?.length ?? 0;
+        },
+      ),
+      { numRuns: 80 },
+    );
+    expect(unknown).toBeGreaterThan(3);
+    expect(spans).toBeGreaterThan(20);
   });
 
   it('ends a page for nobody because of events that he may not see', async () => {

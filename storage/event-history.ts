@@ -1,4 +1,5 @@
 import { type RawBuilder, type SqlBool, sql } from 'kysely';
+import { fault } from '../schema/errors.ts';
 import type { AccessScope } from '../schema/principal.ts';
 import type { Database } from './database.ts';
 import { type EventPosition, type EventSelection, type LoggedEvent, readEvents } from './event-log.ts';
@@ -181,4 +182,54 @@ export async function countHistory(
   const { rows } = await counts.execute(db.read);
   if (rows.some(({ looked }) => Number(looked) > perWalk)) return null;
   return rows.reduce((sum, { hits }) => sum + Number(hits), 0);
+}
+
+/** Spans of one answer: as many as a chart has points. */
+export const MAX_BUCKETS = 1_000;
+
+/** How many events were in a span of time. Instants are milliseconds since the epoch. */
+export interface EventBucket {
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+}
+
+/**
+ * Counts by span, oldest first, without those in which there was nothing; null where `countHistory` is. Spans are counted
+ * from the epoch: days, and what divides them, begin at midnight in UTC.
+ *
+ * @throws GraphQLError BAD_USER_INPUT when more than MAX_BUCKETS spans have events
+ */
+export async function bucketHistory(
+  db: Pick<Database, 'read' | 'engine'>,
+  selection: EventSelection,
+  sizeMs: number,
+  lookedAt = MAX_COUNTED,
+): Promise<readonly EventBucket[] | null> {
+  const walks = walksOf(selection.access, selection.filter);
+  if (walks.length === 0) return [];
+  const perWalk = perWalkOf(lookedAt, walks.length);
+  const size = sql.lit(Math.round(sizeMs));
+  const counts = union(
+    walks.map(
+      (along, number) => sql<{ walk: number; start: number; looked: number; hits: number }>`
+        select ${sql.lit(number)} as walk, looked.at - ((looked.at % ${size}) + ${size}) % ${size} as start,
+          count(*) as looked, coalesce(sum(looked.hit), 0) as hits
+        from (${walk(db, selection, along, null, perWalk + 1)}) as looked group by 1, 2`,
+    ),
+  );
+  const { rows } = await counts.execute(db.read);
+  const looked = new Map<number, number>();
+  const hits = new Map<number, number>();
+  for (const row of rows) {
+    looked.set(row.walk, (looked.get(row.walk) ?? 0) + Number(row.looked));
+    if (Number(row.hits) > 0) hits.set(Number(row.start), (hits.get(Number(row.start)) ?? 0) + Number(row.hits));
+  }
+  if ([...looked.values()].some((count) => count > perWalk)) return null;
+  if (hits.size > MAX_BUCKETS) {
+    throw fault('BAD_USER_INPUT', `More than ${MAX_BUCKETS} spans of this size have events.`, { limit: MAX_BUCKETS });
+  }
+  return [...hits]
+    .toSorted(([a], [b]) => a - b)
+    .map(([from, count]) => ({ from, to: from + Math.round(sizeMs), count }));
 }
