@@ -15,6 +15,7 @@ import {
 import { notFound, seesOrg, writeScopeRefusal } from '../integrations/access.ts';
 import type { DeletePayload } from '../integrations/payloads.ts';
 import { invalidInput, userError } from '../integrations/user-errors.ts';
+import { withSilenceOf } from './policy-silence.ts';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -78,9 +79,12 @@ const BEYOND_SITES = 'This token is limited to sites; this policy is about more 
 export function createStatusPolicies({
   db,
   now,
+  quietVendors = [],
 }: {
   readonly db: Database;
   readonly now: () => number;
+  /** Slugs of vendors whose devices are waited for, because their listings say no state; default none. */
+  readonly quietVendors?: readonly string[];
 }): StatusPolicies {
   async function isVisible(table: 'sites' | 'devices', { access }: Principal, orgId: string, id: string) {
     const row = await db.read
@@ -115,17 +119,14 @@ export function createStatusPolicies({
       }
       const at = now();
       const row = await db.write(async (tx) => {
-        const saved = await saveStatusPolicy(
-          tx,
-          { orgId, siteId, deviceType, deviceId },
-          {
-            offlineDwellMs: values.offlineDwell,
-            flapChanges: values.flapChanges ?? null,
-            flapWindowMs: values.flapWindow,
-            silenceMs: values.silence,
-          },
-          at,
-        );
+        const place = { orgId, siteId, deviceType, deviceId };
+        const said = {
+          offlineDwellMs: values.offlineDwell,
+          flapChanges: values.flapChanges ?? null,
+          flapWindowMs: values.flapWindow,
+          silenceMs: values.silence,
+        };
+        const saved = await withSilenceOf(db, tx, place, quietVendors, () => saveStatusPolicy(tx, place, said, at));
         if (saved !== null) await bumpOrgRevision(tx, orgId, at);
         return saved;
       });
@@ -144,7 +145,9 @@ export function createStatusPolicies({
         return refuse(userError('FORBIDDEN', BEYOND_SITES));
       }
       await db.write(async (tx) => {
-        await removeStatusPolicy(tx, id);
+        const { org_id: orgId, site_id: siteId, device_type: deviceType, device_id: deviceId } = row;
+        const place = { orgId, siteId, deviceType, deviceId };
+        await withSilenceOf(db, tx, place, quietVendors, () => removeStatusPolicy(tx, id));
         await bumpOrgRevision(tx, row.org_id, now());
       });
       db.doorbell.ring(`org:${row.org_id}`);

@@ -14,8 +14,8 @@ export interface DirectoryVendor {
   readonly slug: string;
   readonly enumValue: string;
   readonly graphqlName: string;
-  /** `pushOnly`: there is nobody to ask live. */
-  readonly ingest?: Partial<Pick<IngestTraits, 'pushOnly' | 'syncIntervalMs'>>;
+  /** `pushOnly`: there is nobody to ask live; `staleAfterMs`: its listings say no state. */
+  readonly ingest?: Partial<Pick<IngestTraits, 'pushOnly' | 'syncIntervalMs' | 'staleAfterMs'>>;
 }
 
 /** What the directory's resolvers stand on; the same for all requests. */

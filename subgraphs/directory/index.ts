@@ -39,7 +39,11 @@ export function createDirectorySubgraph(
     store: createDirectoryStore({ db, cursors, now, isSandbox }),
     integrations,
     maintenance: options.maintenance ?? createMaintenance({ db, now }),
-    policies: createStatusPolicies({ db, now }),
+    policies: createStatusPolicies({
+      db,
+      now,
+      quietVendors: vendors.flatMap(({ slug, ingest }) => (ingest?.staleAfterMs === undefined ? [] : [slug])),
+    }),
     vendors,
     quotaOf: options.quotaOf ?? (() => null),
     publicUrl,
