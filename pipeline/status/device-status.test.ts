@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { EvidenceSource } from '../../schema/words.ts';
 import { DEVICE_STATES } from '../../schema/words.ts';
 import type { Database } from '../../storage/database.ts';
 import { saveStatusPolicy } from '../../storage/status-policies.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter, type EventItem } from '../process/event-writer.ts';
 import { NOON, seed, type Seeded } from '../testing.ts';
 import { createDwellJob } from './dwell.ts';
@@ -33,16 +33,9 @@ let numbers = 0;
 
 function itemOf(word: Word): EventItem {
   const { at, state, receivedAt = at, source = 'WEBHOOK', inboxId = null, device = 'cam-1', skewMs = null } = word;
-  const draft: EventDraft = {
+  const draft = stateDraft(device, state, at, {
     vendorEventId: `e${++numbers}`,
-    family: 'HEALTH',
-    type: `health.${state.toLowerCase()}`,
-    vendorCode: null,
     severity: 'NOTICE',
-    occurredAt: new Date(at),
-    nativeOrgId: null,
-    nativeSiteId: null,
-    nativeDeviceId: device,
     claim: {
       state,
       reason: word.reason ?? null,
@@ -50,11 +43,7 @@ function itemOf(word: Word): EventItem {
       observedAt: word.observedAt === undefined || word.observedAt === null ? null : new Date(word.observedAt),
       ...(word.keepsDegraded === undefined ? {} : { keepsDegraded: word.keepsDegraded }),
     },
-    isLifeSign: state === 'ONLINE',
-    summary: '',
-    details: {},
-    raw: null,
-  };
+  });
   return { draft, origin: source, receivedAt, inboxId, clockSkewMs: skewMs, countsAsDuplicate: true };
 }
 

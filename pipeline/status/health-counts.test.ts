@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import type { EventDraft } from '../../adapter-kit/model.ts';
 import { DEVICE_STATES, type DeviceState } from '../../schema/words.ts';
 import type { Database } from '../../storage/database.ts';
 import { countedHealth, keptHealth } from '../../storage/fixtures/health-model.ts';
 import { foldHealthDeltas } from '../../storage/health-counts.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { stateDraft } from '../fixtures/devices-online.ts';
 import {
   createParts,
   device,
@@ -31,23 +31,13 @@ function createDice(seed: number): (sides: number) => number {
   };
 }
 
-function stateEvent(nativeDeviceId: string, state: DeviceState, at: number): EventDraft {
-  return {
+function stateEvent(nativeDeviceId: string, state: DeviceState, at: number) {
+  return stateDraft(nativeDeviceId, state, at, {
     vendorEventId: `${nativeDeviceId}-${at}`,
-    family: 'HEALTH',
-    type: 'health.reported',
-    vendorCode: null,
     severity: 'INFO',
-    occurredAt: new Date(at),
     nativeOrgId: 'account-1',
-    nativeSiteId: null,
-    nativeDeviceId,
     claim: { state, reason: null, vendorState: null, observedAt: new Date(at) },
-    isLifeSign: state === 'ONLINE',
-    summary: 'reported',
-    details: {},
-    raw: null,
-  };
+  });
 }
 
 eachEngine('health counts', (open) => {

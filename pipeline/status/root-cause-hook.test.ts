@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { DeviceState } from '../../schema/words.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { putOnline, stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter, type EventWriter } from '../process/event-writer.ts';
 import { addDevice, NOON, seed } from '../testing.ts';
 import { createRootCauseHook } from './root-cause-hook.ts';
@@ -15,36 +15,7 @@ eachEngine('root causes in the event writer', (open) => {
     const { integration, siteId } = seeded;
     for (const name of ['rec', ...CAMERAS, 'lone']) await addDevice(db, integration, name, siteId);
     const events: EventWriter = createEventWriter({ db, onTransitions: createRootCauseHook(() => events) });
-    await db.write(async (tx) => {
-      await tx
-        .updateTable('devices')
-        .set({ state: 'ONLINE', state_rank: 3, state_since: 0, last_seen_at: NOON - 1_000 })
-        .execute();
-      await tx
-        .updateTable('devices')
-        .set({ parent_id: seeded.device('rec'), last_seen_at: NOON - 1_000 })
-        .where('native_id', 'like', 'cam-%')
-        .execute();
-    });
-
-    function draft(name: string, state: DeviceState, at: number): EventDraft {
-      return {
-        vendorEventId: null,
-        family: 'HEALTH',
-        type: `health.${state.toLowerCase()}`,
-        vendorCode: null,
-        severity: 'WARNING',
-        occurredAt: new Date(at),
-        nativeOrgId: null,
-        nativeSiteId: null,
-        nativeDeviceId: name,
-        claim: { state, reason: 'REPORTED', vendorState: null, observedAt: null },
-        isLifeSign: state === 'ONLINE',
-        summary: `${name} ${state}`,
-        details: {},
-        raw: null,
-      };
-    }
+    await putOnline(db, NOON - 1_000, { 'cam-%': seeded.device('rec') });
 
     return {
       db,
@@ -57,7 +28,7 @@ eachEngine('root causes in the event writer', (open) => {
           events.writeEvents(
             tx,
             integration,
-            names.map((name) => draft(name, state, at)),
+            names.map((name) => stateDraft(name, state, at)),
             'WEBHOOK',
             at,
           ),
@@ -144,23 +115,7 @@ eachEngine('root causes in the event writer', (open) => {
       onTransitions: createRootCauseHook(() => events),
       follow: () => Promise.reject(new RangeError('the disk is gone')),
     });
-    const claim = { state: 'OFFLINE', reason: null, vendorState: null, observedAt: null } as const;
-    const fall: EventDraft = {
-      vendorEventId: null,
-      family: 'HEALTH',
-      type: 'health.offline',
-      vendorCode: null,
-      severity: 'WARNING',
-      occurredAt: new Date(NOON),
-      nativeOrgId: null,
-      nativeSiteId: null,
-      nativeDeviceId: 'rec',
-      claim,
-      isLifeSign: false,
-      summary: 'down',
-      details: {},
-      raw: null,
-    };
+    const fall = stateDraft('rec', 'OFFLINE', NOON);
     await expect(db.write((tx) => events.writeEvents(tx, integration, [fall], 'WEBHOOK', NOON))).rejects.toThrow(
       'the disk is gone',
     );

@@ -7,6 +7,7 @@ import type { IntegrationRow } from '../../storage/rows.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { applyTransition } from '../integrations/state.ts';
 import { ManualClock, TEST_NOW } from '../integrations/testing.ts';
+import { deviceDraft, putOnline, stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter, type EventWriter } from '../process/event-writer.ts';
 import { addDevice, bind, quiet, seed } from '../testing.ts';
 import { createStatusKeeper } from './keeper.ts';
@@ -38,21 +39,11 @@ eachEngine('causes over several platforms', (open) => {
     ];
     for (const { integration, names: own } of fleet)
       for (const name of own) await addDevice(db, integration, name, siteId);
-    const up = { state: 'ONLINE', state_rank: 3, state_since: 0, last_seen_at: TEST_NOW - SECOND };
-    await db.write(async (tx) => {
-      await tx.updateTable('devices').set(up).execute();
-      await tx
-        .updateTable('devices')
-        .set({ parent_id: deviceId(vms.id, 'rec') })
-        .where('native_id', 'like', 'cam-%')
-        .execute();
-      await tx
-        .updateTable('devices')
-        .set({ parent_id: deviceId(alarm.id, 'panel') })
-        .where('native_id', 'like', 'pir-%')
-        .execute();
-      await tx.updateTable('devices').set({ type: 'PANEL' }).where('native_id', '=', 'panel').execute();
+    await putOnline(db, TEST_NOW - SECOND, {
+      'cam-%': deviceId(vms.id, 'rec'),
+      'pir-%': deviceId(alarm.id, 'panel'),
     });
+    await db.write((tx) => tx.updateTable('devices').set({ type: 'PANEL' }).where('native_id', '=', 'panel').execute());
 
     const clock = new ManualClock();
     const events: EventWriter = createEventWriter({ db, onTransitions: createRootCauseHook(() => events) });
@@ -66,25 +57,6 @@ eachEngine('causes over several platforms', (open) => {
     // Its place in the log.
     await keeper.run();
 
-    function draft(name: string, over: Partial<EventDraft>): EventDraft {
-      return {
-        vendorEventId: null,
-        family: 'HEALTH',
-        type: 'health.reported',
-        vendorCode: null,
-        severity: 'WARNING',
-        occurredAt: new Date(clock.now()),
-        nativeOrgId: null,
-        nativeSiteId: null,
-        nativeDeviceId: name,
-        claim: null,
-        isLifeSign: false,
-        summary: name,
-        details: {},
-        raw: null,
-        ...over,
-      };
-    }
     const write = (integration: IntegrationRow, drafts: readonly EventDraft[]) =>
       db.write((tx) => events.writeEvents(tx, integration, drafts, 'WEBHOOK', clock.now()));
     return {
@@ -101,16 +73,10 @@ eachEngine('causes over several platforms', (open) => {
       tell: (integration: IntegrationRow, state: DeviceState, ...own: readonly string[]) =>
         write(
           integration,
-          own.map((name) =>
-            draft(name, {
-              type: `health.${state.toLowerCase()}`,
-              claim: { state, reason: 'REPORTED', vendorState: null, observedAt: null },
-              isLifeSign: state === 'ONLINE',
-            }),
-          ),
+          own.map((name) => stateDraft(name, state, clock.now())),
         ),
       power: (integration: IntegrationRow, name: string, word: 'lost' | 'restored') =>
-        write(integration, [draft(name, { family: 'ALARM', type: `alarm.power_${word}` })]),
+        write(integration, [deviceDraft(name, clock.now(), { family: 'ALARM', type: `alarm.power_${word}` })]),
       pass: async (ms: number) => {
         await clock.advance(ms);
         await keeper.run();

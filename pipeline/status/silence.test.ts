@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { EventDraft } from '../../adapter-kit/model.ts';
 import { deviceId } from '../../storage/ids.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter } from '../process/event-writer.ts';
 import { NOON, seed } from '../testing.ts';
 import { createSilenceJob } from './silence.ts';
@@ -15,22 +15,12 @@ eachEngine('silence of devices', (open) => {
     const { integration } = await seed(db);
     const events = createEventWriter({ db, silence: { silenceLimitOf: () => LIMIT, note: () => {} } });
     const job = createSilenceJob({ db, writer: () => events });
-    const check = (at: number, name: string, isLifeSign = true): EventDraft => ({
-      vendorEventId: null,
-      family: 'SUPERVISION',
-      type: 'supervision.last_seen',
-      vendorCode: null,
-      severity: 'INFO',
-      occurredAt: new Date(at),
-      nativeOrgId: null,
-      nativeSiteId: null,
-      nativeDeviceId: name,
-      claim: { state: isLifeSign ? 'ONLINE' : 'OFFLINE', reason: 'REPORTED', vendorState: null, observedAt: null },
-      isLifeSign,
-      summary: 'routine check',
-      details: {},
-      raw: null,
-    });
+    const check = (at: number, name: string, isLifeSign = true) =>
+      stateDraft(name, isLifeSign ? 'ONLINE' : 'OFFLINE', at, {
+        family: 'SUPERVISION',
+        type: 'supervision.last_seen',
+        severity: 'INFO',
+      });
     return {
       db,
       job,

@@ -7,6 +7,7 @@ import type { IntegrationRow } from '../../storage/rows.ts';
 import { saveStatusPolicy } from '../../storage/status-policies.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { ManualClock, principalOf } from '../integrations/testing.ts';
+import { deviceDraft, putOnline, stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter, type EventWriter } from '../process/event-writer.ts';
 import { addDevice, quiet, seed } from '../testing.ts';
 import { createDwellJob } from './dwell.ts';
@@ -32,15 +33,7 @@ eachEngine('rules together', (open) => {
     const doors = Array.from({ length: 6 }, (_, at) => `door-${at}`);
     for (const name of ['rec', ...CAMERAS, ...doors]) await addDevice(db, integration, name, siteId);
     const clock = new ManualClock();
-    await db.write(async (tx) => {
-      const up = { state: 'ONLINE', state_rank: 3, state_since: 0, last_seen_at: clock.now() - SECOND };
-      await tx.updateTable('devices').set(up).execute();
-      await tx
-        .updateTable('devices')
-        .set({ parent_id: deviceId(integration.id, 'rec') })
-        .where('native_id', 'in', CAMERAS)
-        .execute();
-    });
+    await putOnline(db, clock.now() - SECOND, { 'cam-%': deviceId(integration.id, 'rec') });
     const silence = { silenceLimitOf: () => 6 * HOUR, note: () => {} };
     const events: EventWriter = createEventWriter({ db, silence, onTransitions: createRootCauseHook(() => events) });
     const maintenance = createMaintenance({ db, now: clock.now, writer: () => events });
@@ -60,23 +53,7 @@ eachEngine('rules together', (open) => {
     let current = keeper();
     await current.run();
 
-    const draft = (name: string, over: Partial<EventDraft>): EventDraft => ({
-      vendorEventId: null,
-      family: 'HEALTH',
-      type: 'health.reported',
-      vendorCode: null,
-      severity: 'WARNING',
-      occurredAt: new Date(clock.now()),
-      nativeOrgId: null,
-      nativeSiteId: null,
-      nativeDeviceId: name,
-      claim: null,
-      isLifeSign: false,
-      summary: name,
-      details: {},
-      raw: null,
-      ...over,
-    });
+    const draft = (name: string, over: Partial<EventDraft>) => deviceDraft(name, clock.now(), over);
     const write = (drafts: readonly EventDraft[], of: IntegrationRow = integration) =>
       db.write((tx) => events.writeEvents(tx, of, drafts, 'WEBHOOK', clock.now()));
     return {
@@ -92,12 +69,7 @@ eachEngine('rules together', (open) => {
       tell: (state: DeviceState, ...names: readonly string[]) =>
         write(
           names.map((name) =>
-            draft(name, {
-              type: `health.${state.toLowerCase()}`,
-              severity: state === 'ONLINE' ? 'NOTICE' : 'WARNING',
-              claim: { state, reason: 'REPORTED', vendorState: null, observedAt: null },
-              isLifeSign: state === 'ONLINE',
-            }),
+            stateDraft(name, state, clock.now(), { severity: state === 'ONLINE' ? 'NOTICE' : 'WARNING' }),
           ),
         ),
       pass: async (ms: number) => {

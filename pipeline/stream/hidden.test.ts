@@ -1,5 +1,4 @@
 import { expect, it, onTestFinished } from 'vitest';
-import type { EventDraft } from '../../adapter-kit/model.ts';
 import type { AccessScope } from '../../schema/principal.ts';
 import type { DeviceState } from '../../schema/words.ts';
 import { createCursorCodec } from '../../storage/cursor.ts';
@@ -8,6 +7,7 @@ import { deviceId } from '../../storage/ids.ts';
 import { ALWAYS } from '../../storage/sql-conditions.ts';
 import { saveStatusPolicy } from '../../storage/status-policies.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { putOnline, stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter, type EventWriter, ringForEvents } from '../process/event-writer.ts';
 import { createDwellJob } from '../status/dwell.ts';
 import { createRootCauseHook } from '../status/root-cause-hook.ts';
@@ -26,17 +26,7 @@ eachEngine('hidden events', (open) => {
   async function start() {
     const db = await open();
     const { integration, orgId } = await seed(db, { devices: ['rec', 'cam-1', 'cam-2'] });
-    await db.write(async (tx) => {
-      await tx
-        .updateTable('devices')
-        .set({ state: 'ONLINE', state_rank: 3, last_seen_at: NOON - 1 })
-        .execute();
-      await tx
-        .updateTable('devices')
-        .set({ parent_id: deviceId(integration.id, 'rec') })
-        .where('native_id', 'like', 'cam-%')
-        .execute();
-    });
+    await putOnline(db, NOON - 1, { 'cam-%': deviceId(integration.id, 'rec') });
     const silence = { silenceLimitOf: () => 10 * MINUTE, note: () => {} };
     const events: EventWriter = createEventWriter({ db, silence, onTransitions: createRootCauseHook(() => events) });
     const cursors = createEventCursors(createCursorCodec(Buffer.alloc(32, 3)), db.epoch);
@@ -46,22 +36,6 @@ eachEngine('hidden events', (open) => {
     const stream = createEventStream({ db, tail, cursors, now: () => NOON, timing });
     const stop = new AbortController();
     onTestFinished(() => stop.abort());
-    const draft = (name: string, state: DeviceState, at: number): EventDraft => ({
-      vendorEventId: null,
-      family: 'HEALTH',
-      type: `health.${state.toLowerCase()}`,
-      vendorCode: null,
-      severity: 'WARNING',
-      occurredAt: new Date(at),
-      nativeOrgId: null,
-      nativeSiteId: null,
-      nativeDeviceId: name,
-      claim: { state, reason: 'REPORTED', vendorState: null, observedAt: null },
-      isLifeSign: state === 'ONLINE',
-      summary: `${name} ${state}`,
-      details: {},
-      raw: null,
-    });
     return {
       db,
       events,
@@ -74,7 +48,7 @@ eachEngine('hidden events', (open) => {
           events.writeEvents(
             tx,
             integration,
-            names.map((name) => draft(name, state, at)),
+            names.map((name) => stateDraft(name, state, at)),
             'WEBHOOK',
             at,
           ),

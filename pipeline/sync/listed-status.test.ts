@@ -3,6 +3,7 @@ import type { DeviceDraft } from '../../adapter-kit/model.ts';
 import type { DeviceState, StatusReason } from '../../schema/words.ts';
 import { saveStatusPolicy } from '../../storage/status-policies.ts';
 import { eachEngine } from '../../storage/testing.ts';
+import { stateDraft } from '../fixtures/devices-online.ts';
 import { createEventWriter } from '../process/event-writer.ts';
 import { createDwellJob } from '../status/dwell.ts';
 import { NOON, seed } from '../testing.ts';
@@ -54,22 +55,12 @@ eachEngine('what a listing says of states', (open) => {
     }
 
     async function tell(at: number, state: DeviceState, receivedAt = at, reason: StatusReason | null = null) {
-      const draft = {
+      const draft = stateDraft('door', state, at, {
         vendorEventId: `${at} ${state}`,
-        family: 'HEALTH',
-        type: `health.${state.toLowerCase()}`,
-        vendorCode: null,
         severity: 'NOTICE',
-        occurredAt: new Date(at),
-        nativeOrgId: null,
-        nativeSiteId: null,
-        nativeDeviceId: 'door',
         claim: { state, reason, vendorState: null, observedAt: null },
         isLifeSign: false,
-        summary: '',
-        details: {},
-        raw: null,
-      } as const;
+      });
       await db.write((tx) => writer.writeEvents(tx, seeded.integration, [draft], 'WEBHOOK', receivedAt));
     }
 
