@@ -1,7 +1,10 @@
+import type { Kysely } from 'kysely';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { IntegrationRow } from '../../storage/rows.ts';
+import type { Tables } from '../../storage/tables.ts';
 import { isDueAgain } from './due.ts';
 import type { StatusJob } from './keeper.ts';
+import { settleFuture } from './set-back.ts';
 
 // When a source could not be heard, and when we ourselves were away: what a device's history cannot know.
 
@@ -78,6 +81,12 @@ async function waitBySetClock(tx: Tx, setBackMs: number): Promise<void> {
 }
 
 const ALIVE = 'alive_at';
+
+async function readAlive(db: Kysely<Tables>): Promise<number | null> {
+  const row = await db.selectFrom('meta').select('value').where('key', '=', ALIVE).executeTakeFirst();
+  return row === undefined ? null : Number(row.value);
+}
+
 /** How often we leave a sign that we work. */
 const ALIVE_MS = 10_000;
 /** A longer gap is an outage of ours; a shorter one is a restart. And clocks of two machines may differ by as much. */
@@ -88,7 +97,7 @@ export const OURSELVES = '';
 /**
  * Notes that we work, and afterwards when we did not. Devices were not silent while nobody listened: what waits for them
  * waits that much longer. When our clock was set back, what waits for an instant by the clock of before waits for the
- * same time by the clock of now: no more than a minute is lost. To be run before the job that judges silence.
+ * same time by the clock of now, and what is known is of now at the latest: no more than a minute is lost. To be run before the job that judges silence.
  */
 export function createAliveJob({ db }: { readonly db: Database }): StatusJob {
   let notedAt = Number.NEGATIVE_INFINITY;
@@ -97,9 +106,11 @@ export function createAliveJob({ db }: { readonly db: Database }): StatusJob {
     name: 'alive',
     async run(now) {
       if (!isDueAgain(notedAt, ALIVE_MS, now)) return false;
+      const noted = await readAlive(db.read);
+      // Before it is noted: after a crash in between it is done again.
+      if (noted !== null && noted - now > AWAY_MS) await settleFuture(db, now);
       await db.write(async (tx) => {
-        const row = await tx.selectFrom('meta').select('value').where('key', '=', ALIVE).executeTakeFirst();
-        const last = row === undefined ? null : Number(row.value);
+        const last = await readAlive(tx);
         const value = String(now);
         await tx
           .insertInto('meta')
