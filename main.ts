@@ -25,6 +25,8 @@ import { createIntegrationService } from './pipeline/integrations/service.ts';
 import { registerWebhook } from './pipeline/integrations/webhook-registration.ts';
 import { createIntegrationWorkers } from './pipeline/integrations/workers.ts';
 import { createVendorHost } from './pipeline/live/vendor-host.ts';
+import { createMediaLinks } from './pipeline/media/media-links.ts';
+import { createOneTimeMedia } from './pipeline/media/one-time-media.ts';
 import { createEventWriter, type EventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createRetention } from './pipeline/process/retention.ts';
@@ -219,6 +221,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const customEvents = createCustomEventDispatcher({ db, runtime, events, clock, logger });
   parts.defer(() => customEvents.stop());
 
+  const links = createMediaLinks({ masterKey, publicUrl, now });
   const simulation = createSimulation({ db, inbox, now });
   const host = createVendorHost({ db, runtime, events, clock, logger });
   const subgraphs = [
@@ -227,7 +230,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
       vendors,
     ),
     createInventorySubgraph({ db, cursors, sync: syncs, now }, vendors),
-    createEventsSubgraph({ db, cursors, tail, deadLetters, simulation, now }, vendors),
+    createEventsSubgraph({ db, cursors, tail, deadLetters, simulation, media: links, now }, vendors),
     ...vendors.map((vendor) => createVendorSubgraph(vendor, vendors, host)),
   ];
   const metrics = createMetrics();
@@ -271,6 +274,7 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
     intake,
     syncs,
     exports: createOnSiteExport(db),
+    media: createOneTimeMedia({ db, links, runtime, http, logger, now }),
     readiness: { database: () => store.check() },
     metrics,
     ...(demo === undefined ? {} : { demo }),

@@ -14,16 +14,16 @@ export const MEDIA_CALL = {
 } as const satisfies Partial<HttpRequest>;
 
 /**
- * Opens an address by the same guard as all calls: signed links, and pictures that are open to everybody. It gets no
- * credentials. Redirects are not followed.
+ * Opens an address by the same guard as all calls. Redirects are not followed.
  *
+ * @param options `headers` only for an address of the platform itself: signed links and foreign hosts get no credentials
  * @throws AdapterError BAD_PAYLOAD for what is no address of the web
  */
 export async function openAddress(
   http: HttpClientFactory,
   address: string,
   signal: AbortSignal,
-  options: Pick<HttpClientOptions, 'tls'> = {},
+  options: Pick<HttpClientOptions, 'tls' | 'headers'> = {},
 ): Promise<MediaContent> {
   const url = URL.parse(address);
   if (url === null || !/^https?:$/.test(url.protocol))
@@ -40,22 +40,22 @@ export async function openAddress(
 
 /** @param release called once, when the body was read, broke or was given up */
 export function contentOf(
-  { headers, body, cancel }: HttpDownload,
+  download: HttpDownload,
   release: () => Promise<void> = () => Promise.resolve(),
 ): MediaContent {
   let released: Promise<void> | null = null;
   const close = (): Promise<void> => {
-    cancel();
+    download.cancel();
     return (released ??= release());
   };
   async function* read(): AsyncGenerator<Uint8Array, void, void> {
     try {
-      yield* body;
+      yield* download.body;
     } finally {
       await close();
     }
   }
-  return { contentType: headers['content-type'] ?? null, body: read(), close };
+  return { contentType: download.headers['content-type'] ?? null, body: read(), close };
 }
 
 /** What is in memory already. */

@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts';
 import type { Logger } from '../logger.ts';
+import type { OneTimeMedia } from '../pipeline/media/one-time-media.ts';
 import type { OnSiteExport } from '../storage/on-site-export.ts';
 import type { SyncService } from '../pipeline/sync/service.ts';
 import type { Authenticator } from './auth/authenticator.ts';
@@ -31,6 +32,8 @@ export interface GatewayOptions {
   readonly syncs: SyncService;
   /** Default: none, and nothing at its paths. */
   readonly exports?: OnSiteExport;
+  /** Default: none, and nothing at its path. */
+  readonly media?: OneTimeMedia;
   readonly readiness: ReadinessChecks;
   /** Made by the caller when others count too, for example the engine's fetches. */
   readonly metrics?: Metrics;
@@ -76,6 +79,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     intake: options.intake,
     syncs: options.syncs,
     exports: options.exports ?? null,
+    media: options.media ?? null,
     authenticator,
     playground: createPlayground(options.demo ?? null),
     cors,

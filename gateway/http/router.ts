@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '../../logger.ts';
+import type { OneTimeMedia } from '../../pipeline/media/one-time-media.ts';
 import type { OnSiteExport } from '../../storage/on-site-export.ts';
 import type { SyncService } from '../../pipeline/sync/service.ts';
 import type { Authenticator } from '../auth/authenticator.ts';
@@ -12,6 +13,7 @@ import type { Cors } from './cors.ts';
 import type { GraphQLHandler } from './graphql-handler.ts';
 import type { PlainStream } from './plain-stream.ts';
 import { answerLive, answerMetrics, answerReady, type ReadinessChecks } from './health.ts';
+import { answerMedia } from './media.ts';
 import { answerOnSiteExport } from './on-site-export.ts';
 import { answerSync } from './sync-trigger.ts';
 
@@ -31,6 +33,8 @@ export interface Routes {
   readonly authenticator: Authenticator;
   /** Null: there is nothing at its paths. */
   readonly exports: OnSiteExport | null;
+  /** Null: there is nothing at its path. */
+  readonly media: OneTimeMedia | null;
   readonly playground: Playground;
   readonly cors: Cors;
   readonly metrics: Metrics;
@@ -43,6 +47,7 @@ export interface Routes {
 const WEBHOOK = /^\/webhooks\/([\w-]{1,100})(?:\/([^?]{0,500}))?(?:\?|$)/;
 const RECEIPTS = /^\/webhooks\/([\w-]{1,100})\/((?:[^?]{1,480}\/)?receipts)(?:\?|$)/;
 const ON_SITE_EXPORT = /^\/export\/on-prem\/([\w-]{1,100})\/(inventory|health)$/;
+const MEDIA = /^\/media\/([\w-]{1,6000})$/;
 const SYNC = /^\/integrations\/([\w-]{1,100})\/sync$/;
 
 function isPageRequest(request: IncomingMessage, url: URL): boolean {
@@ -99,6 +104,12 @@ export function createRouter(routes: Routes): (request: IncomingMessage, respons
           const { authenticator, exports } = routes;
           await answerOnSiteExport(request, response, orgId, what, { authenticator, exports });
           return 'export';
+        }
+        const token = MEDIA.exec(url.pathname)?.[1];
+        if (token !== undefined && routes.media !== null) {
+          assertMethod(request, 'GET', 'HEAD');
+          await answerMedia(request, response, token, { media: routes.media, authenticator: routes.authenticator });
+          return 'media';
         }
         const integrationId = SYNC.exec(url.pathname)?.[1];
         if (integrationId === undefined) throw new Refusal(404, 'NOT_FOUND', 'There is nothing here.');

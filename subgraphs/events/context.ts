@@ -1,4 +1,5 @@
 import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
+import type { MediaLinks } from '../../pipeline/media/media-links.ts';
 import type { Simulation } from '../../pipeline/simulation/simulate.ts';
 import type { EventStream } from '../../pipeline/stream/event-stream.ts';
 import type { IntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
@@ -25,6 +26,8 @@ export interface EventServices {
   readonly inventory: InventoryScope;
   readonly catalogue: Catalogue;
   readonly simulation: Simulation;
+  /** Makes links that open media once. @throws GraphQLError where there is no front door that takes them */
+  readonly media: MediaLinks['make'];
 }
 
 /** One per request: its loaders are that request's view of the log and die with the principal's permissions. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { DeadLetters } from '../../pipeline/dead-letters/dead-letters.ts';
+import type { MediaLinks } from '../../pipeline/media/media-links.ts';
 import { NO_SIMULATION, type Simulation } from '../../pipeline/simulation/simulate.ts';
 import { createEventStream } from '../../pipeline/stream/event-stream.ts';
 import { createIntegrationChanges } from '../../pipeline/stream/integration-changes.ts';
@@ -7,6 +8,7 @@ import type { LogTail } from '../../pipeline/stream/log-tail.ts';
 import type { Timing } from '../../pipeline/stream/pausable.ts';
 import { createSiteHealthChanges } from '../../pipeline/stream/site-health.ts';
 import { buildSubgraph, subgraphSdl, type VendorWords } from '../../schema/build-subgraph.ts';
+import { fault } from '../../schema/errors.ts';
 import type { Subgraph } from '../../schema/subgraph.ts';
 import type { CursorCodec } from '../../storage/cursor.ts';
 import type { Database } from '../../storage/database.ts';
@@ -24,6 +26,8 @@ export interface EventsOptions {
   readonly deadLetters: DeadLetters;
   /** Where events may be made up; absent: nowhere in this process. */
   readonly simulation?: Simulation;
+  /** Links to media; absent: none are made here. */
+  readonly media?: Pick<MediaLinks, 'make'>;
   /** Milliseconds since the epoch; the system's clock by default. */
   readonly now?: () => number;
   /** For heartbeats and throttling; the system's by default. */
@@ -50,6 +54,10 @@ export function createEventsSubgraph(
     inventory: createInventoryScope(db, vendors, now),
     catalogue: createCatalogue(vendors),
     simulation,
+    media(...request) {
+      if (options.media === undefined) throw fault('INTERNAL_SERVER_ERROR', 'No links to media are made here.');
+      return options.media.make(...request);
+    },
   };
   return {
     name: 'events',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseStoredMedia } from '../../pipeline/media/stored-media.ts';
 import type { LoggedEvent } from '../../storage/event-log.ts';
 import type { DeadLetterRow } from '../../storage/inbox-dead-letters.ts';
 import type { AsOf } from '../as-of.ts';
@@ -57,21 +58,12 @@ export function detailsOf(event: LoggedEvent): Details {
   return details;
 }
 
-const StoredMedia = z.array(
-  z.object({
-    contentType: z.string().nullish(),
-    url: z.string(),
-    thumbnailUrl: z.string().nullish(),
-    sizeBytes: z.number().nullish(),
-    capturedAt: z.string().nullish(),
-    sha256: z.string().nullish(),
-  }),
-);
-
 export interface MediaItem {
   readonly id: string;
+  readonly event: LoggedEvent;
   readonly contentType: string | null;
-  readonly url: string;
+  /** At its platform. */
+  readonly address: string;
   readonly thumbnailUrl: string | null;
   readonly sizeBytes: number | null;
   readonly sequence: number;
@@ -80,22 +72,24 @@ export interface MediaItem {
   readonly sha256: string | null;
 }
 
+/** The bytes came with the delivery, and have no address. */
+const INLINE = /^urn:sha256:/;
+
 /** @param eventId of the event, of which the ids of its media are made */
 export function mediaOf(event: LoggedEvent, eventId: string): MediaItem[] {
-  const stored = StoredMedia.safeParse(JSON.parse(event.media));
-  if (!stored.success) return [];
-  return stored.data
+  return parseStoredMedia(event.media)
     .map((media, sequence) => ({
       id: `${eventId.replace(/^evt_/, 'media_')}_${sequence}`,
+      event,
       contentType: media.contentType ?? null,
-      url: media.url,
+      address: media.url,
       thumbnailUrl: webAddress(media.thumbnailUrl),
       sizeBytes: media.sizeBytes ?? null,
       sequence,
       capturedAt: instant(media.capturedAt),
       sha256: media.sha256 ?? null,
     }))
-    .filter(({ url }) => webAddress(url) !== null);
+    .filter(({ address }) => webAddress(address) !== null || INLINE.test(address));
 }
 
 function instant(text: string | null | undefined): number | null {

@@ -68,10 +68,16 @@ export function nativeOf(row: LoggedEvent): NativeEvent {
             previousState: row.previous_state === null ? null : toWord(DEVICE_STATES, row.previous_state, 'UNKNOWN'),
             reason: row.state_reason === null ? null : toWord(STATUS_REASONS, row.state_reason, 'OTHER'),
           },
-    media: mediaOf(row, id).map(({ id: _id, sequence: _sequence, capturedAt, ...media }) => ({
-      ...media,
-      capturedAt: capturedAt === null ? null : iso(capturedAt),
-    })),
+    media: mediaOf(row, id)
+      .filter(({ address }) => webAddress(address) !== null)
+      .map(({ contentType, address, thumbnailUrl, sizeBytes, capturedAt, sha256 }) => ({
+        contentType,
+        url: address,
+        thumbnailUrl,
+        sizeBytes,
+        capturedAt: capturedAt === null ? null : iso(capturedAt),
+        sha256,
+      })),
     data: { ...rest, ...(deepLink === null ? {} : { deepLink }), ...familyData(row, family, details) },
   });
 }

@@ -11,6 +11,7 @@ import {
   SEVERITIES,
   STATUS_REASONS,
 } from '../../schema/words.ts';
+import { DEFAULT_LIFE_MS } from '../../pipeline/media/media-links.ts';
 import { diagnose } from '../../pipeline/dead-letters/diagnose.ts';
 import type { StreamItem } from '../../pipeline/stream/event-stream.ts';
 import { type StatusChange, type StatusPlace, subscribeStatusChanges } from '../../pipeline/stream/status-changes.ts';
@@ -164,6 +165,10 @@ export const resolvers: Resolvers = {
   SystemEvent: { ...event, detail: (row) => detailsOf(row).detail ?? null },
   SupervisionEvent: { ...event, intervalSeconds: (row) => detailsOf(row).intervalSeconds ?? null },
   InventoryEvent: { ...event, change: (row) => detailsOf(row).change ?? row.type },
+  Media: {
+    url: ({ event: row, sequence }, { expiresIn }, { media, principal }) =>
+      media(principal, row, sequence, expiresIn ?? DEFAULT_LIFE_MS),
+  },
   EventForwarding: {
     device: ({ target_device_id: id }) => ({ id }),
     state: ({ state }) => toWord(FORWARDING_STATES, state, 'PENDING'),

@@ -296,7 +296,14 @@ describe('probe', () => {
 describe('client', () => {
   it('executes no method that does more than read', async () => {
     const request = vi.fn<() => Promise<never>>();
-    const http = { request, json: request, webSocket: request, socket: request, download: request, close: () => Promise.resolve() };
+    const http = {
+      request,
+      json: request,
+      webSocket: request,
+      socket: request,
+      download: request,
+      close: () => Promise.resolve(),
+    };
     const client = createOnGuardClient({
       integrationId: 'int_1',
       baseUrl: new URL(rig.simulator.integration.baseUrl),

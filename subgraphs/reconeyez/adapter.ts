@@ -1,8 +1,10 @@
 import type { Adapter } from '../../adapter-kit/adapter.ts';
 import { abandoned, AdapterError } from '../../adapter-kit/adapter-error.ts';
 import type { AdapterOptions } from '../../adapter-kit/define-vendor.ts';
+import { openAddress } from '../../adapter-kit/media.ts';
 import type { DevicePage, LiveDevice } from '../../adapter-kit/model.ts';
 import { createReconeyezClient, type ReconeyezClient } from './client.ts';
+import { openDeliveredPicture } from './delivered-picture.ts';
 import { normalizeAreas, normalizeDevice, normalizeLive, sirensByArea } from './normalize.ts';
 import { createNovelties } from './novelties.ts';
 import { probe } from './probe.ts';
@@ -96,6 +98,13 @@ export function createReconeyezAdapter(options: AdapterOptions<ReconeyezSettings
         devices: liveOf(page, devices),
         next: end === undefined || rest.length <= page.length ? null : `after:${end.guid}`,
       };
+    },
+
+    async openMedia(media, signal) {
+      // With a hash it came as bytes, whatever page of the platform shows it, too.
+      return media.sha256 === null
+        ? openAddress(http, media.url, signal)
+        : openDeliveredPicture(media, media.sha256, settings);
     },
 
     async close() {

@@ -48,15 +48,30 @@ export function readPictures(list: readonly unknown[], link: string | null, capt
   return list.slice(0, MAX_PICTURES).flatMap((entry): readonly MediaDraft[] => {
     const address = webAddress(textOf(entry, ['url', 'href', 'data']));
     if (address !== null) return [{ contentType: null, url: address, capturedAt }];
-    const encoded = textOf(entry, ['data', 'content', 'base64']);
-    const base64 = typeof encoded === 'string' ? BASE64.exec(encoded)?.[1] : undefined;
-    const bytes = base64 === undefined ? null : Buffer.from(base64, 'base64');
-    if (bytes === null || bytes.length < MIN_BYTES) return [];
+    const bytes = bytesOf(entry);
+    if (bytes === null) return [];
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     // Without a link the hash still says which picture it was, when the delivery is looked at.
     const url = link ?? `urn:sha256:${sha256}`;
     return [{ contentType: contentTypeOf(bytes), url, sizeBytes: bytes.length, capturedAt, sha256 }];
   });
+}
+
+/** The bytes of an entry that is a picture; null for one that is none, or an address. */
+function bytesOf(entry: unknown): Buffer | null {
+  const encoded = textOf(entry, ['data', 'content', 'base64']);
+  const base64 = typeof encoded === 'string' ? BASE64.exec(encoded)?.[1] : undefined;
+  const bytes = base64 === undefined ? null : Buffer.from(base64, 'base64');
+  return bytes === null || bytes.length < MIN_BYTES ? null : bytes;
+}
+
+/** The picture of a delivery's list that an event told of. @param sha256 hex, as the event has it */
+export function findPicture(list: readonly unknown[], sha256: string): Buffer | null {
+  for (const entry of list.slice(0, MAX_PICTURES)) {
+    const bytes = bytesOf(entry);
+    if (bytes !== null && createHash('sha256').update(bytes).digest('hex') === sha256) return bytes;
+  }
+  return null;
 }
 
 /** A copy of the record without pictures and without the token of its secure link. */

@@ -1,9 +1,10 @@
 import type { Adapter, WebhookRegistration, WebhookTarget } from '../../adapter-kit/adapter.ts';
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
 import type { AdapterOptions } from '../../adapter-kit/define-vendor.ts';
+import { openAddress } from '../../adapter-kit/media.ts';
 import type { SiteDraft } from '../../adapter-kit/model.ts';
 import { type Authorization, createAuthorization } from './auth.ts';
-import { createVendorCloudClient, type VendorCloudClient } from './client.ts';
+import { createVendorCloudClient, tlsOf, type VendorCloudClient } from './client.ts';
 import { dialectOf } from './dialect.ts';
 import { describeUnknown } from './event-catalogue.ts';
 import { type InventoryWalk, listAllSites, listInventory } from './listing.ts';
@@ -100,6 +101,14 @@ export function createVendorCloudAdapter(options: AdapterOptions<VendorCloudSett
 
     registerWebhook: async (target, signal) => register(open().client, target, signal),
     unregisterWebhook: async (nativeId, signal) => open().client.deleteWebhook(nativeId, signal),
+
+    async openMedia({ url }, signal) {
+      // Its own pictures are behind the same credential; whoever else it names gets none.
+      const isOwn = URL.parse(url)?.origin === baseUrl.origin;
+      const { authorization } = open();
+      const own = { ...tlsOf(options.settings), headers: () => authorization.headers() };
+      return openAddress(http, url, signal, isOwn ? own : {});
+    },
 
     async close() {
       isClosed = true;

@@ -4,10 +4,11 @@
  * @see the vendor contract, section 3
  */
 import { AdapterError } from '../../adapter-kit/adapter-error.ts';
-import type { HttpClient, HttpClientFactory, HttpRequest } from '../../adapter-kit/http/http-client.ts';
+import type { HttpClient, HttpClientFactory, HttpRequest, TlsPolicy } from '../../adapter-kit/http/http-client.ts';
 import type { ContractAccount, ContractDevice, ContractSite } from '../../schema/contract/records.ts';
 import type { Authorization } from './auth.ts';
 import type { Dialect } from './dialect.ts';
+import type { VendorCloudSettings } from './settings.ts';
 import {
   accountSchema,
   inventoryPageSchema,
@@ -48,6 +49,16 @@ function isAnswer(error: unknown): boolean {
   return error instanceof AdapterError && error.status !== null;
 }
 
+/** How the vendor's certificate is judged. */
+export function tlsOf({ tlsCa, tlsPinnedFingerprint }: VendorCloudSettings): { readonly tls: TlsPolicy } {
+  return {
+    tls: {
+      ...(tlsCa === undefined ? {} : { ca: tlsCa }),
+      ...(tlsPinnedFingerprint === undefined ? {} : { pinnedFingerprint: tlsPinnedFingerprint }),
+    },
+  };
+}
+
 export function createVendorCloudClient(
   baseUrl: URL,
   http: HttpClientFactory,
@@ -58,10 +69,7 @@ export function createVendorCloudClient(
   const shared = {
     baseUrl,
     timeoutMs: settings.timeoutMs,
-    tls: {
-      ...(settings.tlsCa === undefined ? {} : { ca: settings.tlsCa }),
-      ...(settings.tlsPinnedFingerprint === undefined ? {} : { pinnedFingerprint: settings.tlsPinnedFingerprint }),
-    },
+    ...tlsOf(settings),
   };
   const client: HttpClient = http({ ...shared, headers: () => authorization.headers() });
   const schemas = {

@@ -8,6 +8,7 @@ import { createInventoryMemory, type Inventory, listInventory, listSites, readGr
 import { pageDevices, readDevices } from './live-reads.ts';
 import { createOnceLog } from './once-log.ts';
 import { probe } from './probe.ts';
+import { openRecording } from './recorded-clip.ts';
 import type { VxgSettings } from './settings.ts';
 
 /** Speaks to one VXG installation with one key. @throws AdapterError MISCONFIGURED without an address */
@@ -67,6 +68,8 @@ export function createVxgAdapter(options: AdapterOptions<VxgSettings>): Adapter 
       const { existed } = await customEvents.raise(toOwnEvent(nativeId, event, now()), signal, event.isRepeat);
       if (existed) logger.info({ eventId: event.eventId }, 'A custom event was there already');
     },
+
+    openMedia: async (media, signal) => openRecording(open(), options.http, media, signal),
 
     async close() {
       isClosed = true;

@@ -31,8 +31,8 @@ import { describeIssues, PolledEvent, WireEvent } from './wire.ts';
 
 const MAX_SUMMARY = 200;
 /** The recording that shows an event begins and ends so long before and after it. */
-const BEFORE_MS = 5_000;
-const AFTER_MS = 15_000;
+export const BEFORE_MS = 5_000;
+export const AFTER_MS = 15_000;
 
 const STATE_SEVERITY: Readonly<Record<DeviceState, Severity>> = {
   OFFLINE: 'WARNING',
@@ -175,8 +175,8 @@ function detailsOf(
 }
 
 /**
- * Where the recording of an event is. The links to pictures themselves are signed and short-lived, so that this is the
- * address which gives them anew, to whoever may log in there.
+ * Where the recording of an event is. The links to recordings themselves are signed and short-lived, so that this is the
+ * address which gives them anew, to whoever may log in there: see recorded-clip.ts.
  */
 function mediaOf(origin: string, cameraId: string, at: Date): readonly MediaDraft[] {
   const url = URL.parse('/api/v2/storage/data/', origin);
@@ -189,5 +189,5 @@ function mediaOf(origin: string, cameraId: string, at: Date): readonly MediaDraf
     end: formatTime(until),
     order_by: 'time',
   }).toString();
-  return [{ contentType: 'application/json', url: url.href, capturedAt: at }];
+  return [{ contentType: null, url: url.href, capturedAt: at }];
 }

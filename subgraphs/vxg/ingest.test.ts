@@ -29,7 +29,7 @@ async function logOf(nativeId: string) {
   if (data?.device === undefined) throw new Error(JSON.stringify(errors));
   const events = await query(
     sandbox,
-    `query Log($ids: [ID!]!) { events(first: 20, filter: { deviceIds: $ids }) { nodes { __typename type vendorEventId ... on AlarmEvent { media { url } } } } }`,
+    `query Log($ids: [ID!]!) { events(first: 20, filter: { deviceIds: $ids }) { nodes { __typename type vendorEventId ... on AlarmEvent { as(format: NATIVE) } } } }`,
     { ids: [data.device.id] },
   );
   if (events.errors !== undefined) throw new Error(JSON.stringify(events.errors));
@@ -108,6 +108,6 @@ describe('a poll-only installation in the product', () => {
       'the leak is told of',
     );
     expect(event).toMatchObject({ __typename: 'AlarmEvent', vendorEventId: expect.stringMatching(/^\d+$/) });
-    expect(event.media[0].url).toContain(`${simulator.url}/api/v2/storage/data/?camid=${camera}&start=`);
+    expect(JSON.parse(event.as).media[0].url).toContain(`${simulator.url}/api/v2/storage/data/?camid=${camera}&start=`);
   });
 });

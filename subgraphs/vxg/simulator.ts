@@ -10,6 +10,7 @@ import { type Answer, type ApiParts, answerApi } from './simulator/api.ts';
 import { answerControl, type ControlParts } from './simulator/control.ts';
 import { createFaultBoard } from './simulator/faults.ts';
 import { createInstallation, type Installation } from './simulator/installation.ts';
+import { createMediaStore } from './simulator/media.ts';
 import { openState } from './simulator/state.ts';
 import { createTokens, type Tokens } from './simulator/tokens.ts';
 import { createTraffic } from './simulator/traffic.ts';
@@ -35,7 +36,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<VxgSimu
   const board = createFaultBoard(now);
   const traffic = createTraffic(installation, seed);
   let calls = 0;
-  const api: ApiParts = { installation, tokens, board, clips: [] };
+  const store = createMediaStore(seed, () => `http://127.0.0.1:${file.state.port}`, now);
+  const api: ApiParts = { installation, tokens, board, clips: [], store };
   const control: ControlParts = { installation, board, tokens, calls: () => calls, startTraffic: traffic.start };
 
   function answerCall(request: IncomingMessage, url: URL, body: unknown): Answer {
@@ -61,6 +63,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<VxgSimu
     if (isSpoilt && faults.status !== null) {
       const after = faults.retryAfterSeconds === null ? {} : { 'retry-after': String(faults.retryAfterSeconds) };
       return send(response, { status: faults.status, body: { errorDetail: 'as ordered' } }, after);
+    }
+    if (url.pathname.startsWith('/storage/')) {
+      const bytes = store.read(url.pathname, url.searchParams);
+      if (bytes === null) return send(response, { status: 403, body: { errorDetail: 'the link is not good' } });
+      response.writeHead(200, { 'content-type': 'video/mp4', 'content-length': bytes.length }).end(bytes);
+      return;
     }
     const answered = url.pathname.startsWith('/api/') ? answerCall(request, url, body) : { status: 404 };
     if (isSpoilt && faults.cutAfter) request.socket.destroy();

@@ -1164,9 +1164,9 @@ export type Media = {
   id: Scalars['ID']['output'];
   /** For example `image/jpeg`; null when the platform does not say. */
   contentType: Maybe<Scalars['String']['output']>;
-  /** Where it is. */
+  /** Opens it once, without a token, until the time is over; another link is made each time this is asked for. Used, ended or withdrawn it answers 410. */
   url: Scalars['URL']['output'];
-  /** A small version. */
+  /** A small version, at its platform. */
   thumbnailUrl: Maybe<Scalars['URL']['output']>;
   /** Size in bytes; null when unknown. */
   sizeBytes: Maybe<Scalars['Int']['output']>;
@@ -1176,6 +1176,12 @@ export type Media = {
   capturedAt: Maybe<Scalars['DateTime']['output']>;
   /** Hex SHA-256 of the content. */
   sha256: Maybe<Scalars['String']['output']>;
+};
+
+
+/** A picture or clip that belongs to an event. */
+export type MediaUrlArgs = {
+  expiresIn?: InputMaybe<Scalars['Duration']['input']>;
 };
 
 /** A page of events. */
@@ -2163,7 +2169,7 @@ export type DetectedActorResolvers<ContextType = Context, ParentType extends Res
 export type MediaResolvers<ContextType = Context, ParentType extends ResolversParentTypes['Media'] = ResolversParentTypes['Media']> = {
   id?: Resolver<ResolversTypes['ID'], ParentType, ContextType>;
   contentType?: Resolver<Maybe<ResolversTypes['String']>, ParentType, ContextType>;
-  url?: Resolver<ResolversTypes['URL'], ParentType, ContextType>;
+  url?: Resolver<ResolversTypes['URL'], ParentType, ContextType, RequireFields<MediaUrlArgs, 'expiresIn'>>;
   thumbnailUrl?: Resolver<Maybe<ResolversTypes['URL']>, ParentType, ContextType>;
   sizeBytes?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
   sequence?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;

@@ -1,6 +1,7 @@
 // How the simulated cloud writes an event. Names that nobody has seen for sure are placeholders of ours: time, event name,
 // account and position.
 import { createHash } from 'node:crypto';
+import { pictureBytes } from '../../../adapter-kit/simulator-kit/media-bytes.ts';
 import { EVENT_TABLE, type EventName } from '../event-table.ts';
 import type { Faults } from './faults.ts';
 
@@ -43,19 +44,12 @@ function timeOf({ at, timezone }: Happening, faults: Faults): string | undefined
   return faults.time === 'local' ? localTime(at, timezone) : at.toISOString().replace('Z', '+00:00');
 }
 
-/** Bytes that begin like a JPEG and are the same for the same event. */
-function pictureOf(id: string, index: number, size: number): string {
-  const bytes = Buffer.alloc(size, createHash('sha256').update(`${id} ${index}`).digest());
-  bytes.set([0xff, 0xd8, 0xff, 0xe0]);
-  return bytes.toString('base64');
-}
-
 function picturesOf({ id, event }: Happening, faults: Faults) {
   if (!DETECTIONS.has(event) && event !== 'Snapshot' && event !== 'RoutineCheck') return [];
   const count = event === 'RoutineCheck' ? 0 : faults.pictures;
   return Array.from({ length: count }, (_, index) => ({
     type: 'image',
-    data: pictureOf(id, index, faults.pictureBytes),
+    data: pictureBytes(`${id} ${index}`, faults.pictureBytes).toString('base64'),
   }));
 }
 

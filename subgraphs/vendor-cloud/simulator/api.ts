@@ -6,6 +6,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { z } from 'zod';
+import { clipBytes, pictureBytes } from '../../../adapter-kit/simulator-kit/media-bytes.ts';
 import type { Access } from './access.ts';
 import type { Dispatcher } from './dispatcher.ts';
 import type { FaultBoard, Faults } from './faults.ts';
@@ -17,6 +18,8 @@ import { PROFILES, type Hook, type PlatformFile } from './state.ts';
 const MAX_PER_PAGE = 500;
 /** Beyond what any client should take. */
 const HUGE_BYTES = 12 * 1_024 * 1_024;
+const PICTURE_BYTES = 40_000;
+const CLIP_BYTES = 1_500_000;
 const CHUNK = Buffer.alloc(64 * 1_024, 0x20);
 /** A never-ending answer: a little every so often, so that no idle timer fires. */
 const ENDLESS_EVERY_MS = 50;
@@ -75,6 +78,7 @@ export async function answerApi(
   if (url.pathname === '/oauth/token' && request.method === 'POST') return answerToken(parts.access, request, response);
   if (!(await parts.access.isLetIn(request.headers.authorization)))
     return sendJson(response, 401, { error: 'unauthorized' });
+  if (url.pathname.startsWith('/media/') && request.method === 'GET') return sendMedia(response, url.pathname);
   if (call === null) return sendJson(response, 404, { error: 'no such call' });
   if (call === 'webhooks') return answerWebhooks(parts, request, response, url);
   if (request.method !== 'GET') return sendJson(response, 405, { error: 'read only' });
@@ -198,6 +202,15 @@ function spoil(faults: Faults, response: ServerResponse): void {
     default:
       faults.answer satisfies never;
   }
+}
+
+/** Pictures and clips of events are behind the same credential as everything else. */
+function sendMedia(response: ServerResponse, path: string): void {
+  const isClip = path.endsWith('.mp4');
+  const bytes = isClip ? clipBytes(path, CLIP_BYTES) : pictureBytes(path, PICTURE_BYTES);
+  response
+    .writeHead(200, { 'content-type': isClip ? 'video/mp4' : 'image/jpeg', 'content-length': bytes.length })
+    .end(bytes);
 }
 
 function sendHuge(response: ServerResponse): void {

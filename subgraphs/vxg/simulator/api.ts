@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { FaultBoard } from './faults.ts';
 import { type Installation, naive } from './installation.ts';
+import type { MediaStore } from './media.ts';
 import type { StoredEvent } from './state.ts';
 import type { Caller, Tokens } from './tokens.ts';
 import type { WorldDevice } from './world.ts';
@@ -37,6 +38,7 @@ export interface ApiParts {
   readonly tokens: Tokens;
   readonly board: FaultBoard;
   readonly clips: Clip[];
+  readonly store: MediaStore;
 }
 
 /** The service gives fewer than asked for beyond it. */
@@ -90,7 +92,7 @@ export function answerApi(parts: ApiParts, call: Call): Answer {
     case 'POST v2 storage/events/#/meta/':
       return tagEvent(parts, call, Number(path[2]));
     case 'GET v2 storage/data/':
-      return list(parts, call, recordings(call));
+      return list(parts, call, recordings(parts, call));
     case 'GET v2 storage/clips/':
       return list(parts, call, clipsAt(parts, call));
     case 'POST v4 clips/':
@@ -276,9 +278,9 @@ function changeTag(parts: ApiParts, { body }: Call, path: readonly string[]): An
   return { status: 200, body: { tag, data: wanted.data.data } };
 }
 
-function recordings({ query }: Call): readonly unknown[] {
-  const { start, end } = Object.fromEntries(query);
-  return [{ start, end, url: 'https://media.invalid/record.mp4?sig=record-secret-word' }];
+function recordings({ store }: ApiParts, { query }: Call): readonly unknown[] {
+  const { camid, start = '', end = '' } = Object.fromEntries(query);
+  return [{ start, end, url: store.link(`/records/${camid}/${start.replaceAll(':', '')}.mp4`) }];
 }
 
 function clipRecord({ id, pollsLeft }: Clip): Readonly<Record<string, unknown>> {
