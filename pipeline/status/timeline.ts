@@ -33,6 +33,8 @@ const DEVICES = 20;
 const NEAR_DEVICES = 200;
 /** Claims next to a late one, on the average of a query; where there are more, the devices are read one by one. */
 const NEAR_CLAIMS = 100;
+/** Segments that are tried as the known moment next to a claim, and one that may be the device's first. */
+const NEAR_BACK = 4;
 /** Changes behind which an earlier one is forgotten are as many as make flapping, and one may still be waiting to count. */
 const BEYOND_FLAPPING = 2;
 
@@ -98,7 +100,9 @@ async function readSome(
   found: Map<string, Timeline | Corrected | null>,
 ): Promise<readonly Reopened[]> {
   const flaps = Math.max(...devices.map(({ policy }) => policy.flapChanges));
-  const reach: Reach = isNear ? { back: flaps, ahead: flaps + BEYOND_FLAPPING } : { back: SEGMENTS_BACK, ahead: null };
+  const reach: Reach = isNear
+    ? { back: flaps + NEAR_BACK, ahead: flaps + BEYOND_FLAPPING }
+    : { back: SEGMENTS_BACK, ahead: null };
   const spans = new Map(devices.map((device) => [device, spanOf(device)]));
   const perDevice = isNear ? NEAR_CLAIMS : MAX_CLAIMS;
   const limit = devices.length * (MAX_CLAIMS + SEGMENTS_BACK);
@@ -179,21 +183,22 @@ function baseIn(
   { back, ahead }: Reach,
 ): Base | undefined {
   const hasOldest = before.length < back;
-  const first = before[0];
+  const [first] = before;
+  if (first === undefined) return undefined;
+  // The first segment of a device of which nothing was known is no change, and the first that was read may be that one.
+  const known = !hasOldest || first.state === 'UNKNOWN' ? before.slice(1) : before;
   for (let index = before.length - 1; index >= 0; index--) {
     const row = before[index];
-    if (row === undefined || first === undefined) break;
-    // The first segment of a device of which nothing was known is no change.
-    const changes = before
-      .slice(hasOldest && first.state === 'UNKNOWN' ? 1 : 0, index + 1)
-      .map(({ from_at: from }) => from);
-    const since = row.from_at - policy.flapWindowMs;
+    if (row === undefined) break;
+    const changes = known.map(({ from_at: from }) => from).filter((from) => from <= row.from_at);
     const within = changesWithin(changes, row.from_at, policy.flapWindowMs);
     const isFlapping = within >= policy.flapChanges;
-    const isCalm = within <= calmChanges(policy) + 1 && (hasOldest || first.from_at <= since);
+    const areAllSeen = hasOldest || first.from_at <= row.from_at - policy.flapWindowMs;
+    const isCalm = within <= calmChanges(policy) + 1 && areAllSeen;
     const couldWait = row.state === 'OFFLINE' && row.from_at + policy.offlineDwellMs > at;
+    const hasChanges = hasOldest || changes.length >= policy.flapChanges;
     const isLastResort = index === 0 && (hasOldest || ahead === null);
-    if ((!couldWait && (isFlapping || isCalm)) || isLastResort) {
+    if ((!couldWait && hasChanges && (isFlapping || isCalm)) || isLastResort) {
       return { row, changes: changes.slice(-policy.flapChanges), isFlapping };
     }
   }
