@@ -17,7 +17,7 @@ import {
   pageEventsOfDevices,
   readRaw,
 } from '../../storage/event-log.ts';
-import { countHistory, readHistory } from '../../storage/event-history.ts';
+import { bucketHistory, countHistory, readHistory } from '../../storage/event-history.ts';
 import type { EventFilter } from '../../storage/event-log-filter.ts';
 import { eventId, eventKey } from '../../storage/ids.ts';
 import { readDeliveryKeys } from '../../storage/inbox.ts';
@@ -104,6 +104,11 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
     return { access, filter, ...(upTo === null ? {} : { also: sql<SqlBool>`+events.seq <= ${upTo}` }) };
   }
 
+  const countsOf = (own: EventSelection): Pick<CountedEvents, 'total' | 'buckets'> => ({
+    total: () => countHistory(db, own),
+    buckets: async (sizeMs) => bucketHistory(db, own, parseSize(sizeMs)),
+  });
+
   const ofDevices = createArgsLoader(async (ids, { page, filter, upTo }: DevicePages) => {
     const pages = await pageEventsOfDevices(db, ids, selection(filter, upTo), positionOf(page), page.first + 1);
     return new Map(ids.map((id) => [id, toPage(pages.get(id) ?? [], page)]));
@@ -159,12 +164,12 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
     async events(page, filter, upTo) {
       const own = selection(filter, upTo);
       const { rows, lookedUpTo } = await readHistory(db, own, positionOf(page), page.first + 1);
-      return { page: toPage(rows, page, lookedUpTo), total: () => countHistory(db, own) };
+      return { page: toPage(rows, page, lookedUpTo), ...countsOf(own) };
     },
 
     async eventsOfDevice(deviceId, page, filter, upTo) {
       const own = selection({ ...filter, deviceIds: within(filter.deviceIds, deviceId) }, upTo);
-      return { page: await ofDevices.load(deviceId, { page, filter, upTo }), total: () => countHistory(db, own) };
+      return { page: await ofDevices.load(deviceId, { page, filter, upTo }), ...countsOf(own) };
     },
 
     async deadLetters(integrationId, page, filter) {
@@ -181,6 +186,18 @@ export function createEventLoaders({ db, codec, cursors }: EventLoaderDeps, acce
       };
     },
   };
+}
+
+const DAY_MS = 86_400_000;
+const MIN_SIZE_MS = 60_000;
+
+/** @throws GraphQLError BAD_USER_INPUT for spans that do not begin with days */
+function parseSize(sizeMs: number): number {
+  const isDays = sizeMs >= DAY_MS && sizeMs % DAY_MS === 0;
+  if (!isDays && !(sizeMs >= MIN_SIZE_MS && DAY_MS % sizeMs === 0)) {
+    throw fault('BAD_USER_INPUT', 'size must be whole days, or at least a minute and a part that divides a day.');
+  }
+  return sizeMs;
 }
 
 /** The device's own list, narrowed by a filter that names devices too. */

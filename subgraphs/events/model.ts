@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseStoredMedia } from '../../pipeline/media/stored-media.ts';
+import type { EventBucket } from '../../storage/event-history.ts';
 import type { LoggedEvent } from '../../storage/event-log.ts';
 import type { DeadLetterRow } from '../../storage/inbox-dead-letters.ts';
 import type { AsOf } from '../as-of.ts';
@@ -15,6 +16,8 @@ export interface Reference {
 /** Events, and how many there are; null where it would take too long to count them. */
 export interface CountedEvents extends Paged<LoggedEvent> {
   readonly total: () => Promise<number | null>;
+  /** By span of time. @throws GraphQLError BAD_USER_INPUT for a size that cannot be */
+  readonly buckets: (sizeMs: number) => Promise<readonly EventBucket[] | null>;
 }
 
 export type EventListing = AsOf<CountedEvents>;

@@ -185,6 +185,10 @@ export const resolvers: Resolvers = {
   EventConnection: {
     ...pageResolvers<LoggedEvent>(),
     totalCount: (list) => list.total(),
+    buckets: async (list, { size }) => {
+      const buckets = await list.buckets(size);
+      return buckets === null ? null : [...buckets];
+    },
     asOfCursor: ({ asOf }, _, { cursors }) => cursors.encode(asOf ?? 0, null),
   },
   EventEdge: edgeResolvers<LoggedEvent>(),

@@ -39,6 +39,8 @@ async function timelineOf(db: Database) {
       db.write((tx) =>
         tx.updateTable('events').set(flags).where('vendor_event_id', '=', vendorEventId).executeTakeFirstOrThrow(),
       ),
+    fails: async (query: string, variables: Record<string, unknown>) =>
+      (await ask(subgraph, principal({}), query, variables)).errors,
     ask: async (query: string, variables: Record<string, unknown> = {}) => {
       const { data, errors } = await ask(subgraph, principal({}), query, variables);
       expect(errors).toEqual([]);
@@ -94,6 +96,46 @@ eachEngine('event timeline', (open) => {
     });
     const rest = await read(TIMELINE, { filter, after: events.pageInfo.endCursor });
     expect(rest.events).toMatchObject({ pageInfo: { hasNextPage: false }, nodes: [{ vendorEventId: 'first' }] });
+  });
+
+  it('counts by span of time what the filter matches, of all and of one device', async () => {
+    const { seeded, deliver, ask: read } = await timelineOf(await open());
+    const day = 24 * 60 * MINUTE;
+    const midnight = NOON - day / 2;
+    await deliver(
+      0,
+      { id: 'a', device: 'cam-1', at: NOON - 2 * MINUTE },
+      { id: 'b', device: 'cam-2', at: NOON - MINUTE },
+      { id: 'c', device: 'cam-1', at: midnight },
+      { id: 'd', device: 'cam-1', at: midnight - 1 },
+      { id: 'e', device: 'cam-1', at: NOON - 3 * MINUTE, family: 'ALARM', type: 'alarm.motion' },
+    );
+    const query = `query ($id: ID!, $size: Duration!) {
+      events(filter: { families: [HEALTH] }) { totalCount buckets(size: $size) { from to count } }
+      _entities(representations: [{ __typename: "Device", id: $id }]) { ... on Device { events { buckets(size: $size) { from count } } } }
+    }`;
+    const ids = { id: seeded.device('cam-1') };
+    const iso = (at: number) => new Date(at).toISOString();
+    const byDay = await read(query, { ...ids, size: 'P1D' });
+    expect(byDay.events).toEqual({
+      totalCount: 4,
+      buckets: [
+        { from: iso(midnight - day), to: iso(midnight), count: 1 },
+        { from: iso(midnight), to: iso(midnight + day), count: 3 },
+      ],
+    });
+    expect(byDay._entities[0].events.buckets).toEqual([
+      { from: iso(midnight - day), count: 1 },
+      { from: iso(midnight), count: 3 },
+    ]);
+    const byHour = await read(query, { ...ids, size: 'PT1H' });
+    expect(byHour.events.buckets.map(({ count }: { count: number }) => count)).toEqual([1, 1, 2]);
+  });
+
+  it.each(['PT1S', 'PT7H', 'P1DT1H', 'PT0S'])('cuts time into no spans of %s', async (size) => {
+    const { fails } = await timelineOf(await open());
+    const query = 'query ($size: Duration!) { events { buckets(size: $size) { count } } }';
+    expect(await fails(query, { size })).toMatchObject([{ code: 'BAD_USER_INPUT' }]);
   });
 
   it('hides planned work and what has its cause elsewhere until it is asked for, and then says which is which', async () => {

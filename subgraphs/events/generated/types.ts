@@ -4,6 +4,7 @@ import type { Reference, EventListing, EventEntry, MediaItem, DeadLetterListing,
 import type { LoggedEvent } from '../../../storage/event-log.ts';
 import type { CataloguedType } from '../catalogue.ts';
 import type { ForwardingRow } from '../../../storage/custom-events.ts';
+import type { EventBucket as EventBucketItem } from '../../../storage/event-history.ts';
 import type { SiteHealthChange as SiteHealthItem } from '../../../pipeline/stream/site-health.ts';
 import type { StatusChange } from '../../../pipeline/stream/status-changes.ts';
 import type { UnknownCodeRow } from '../../../storage/unknown-codes.ts';
@@ -1197,6 +1198,25 @@ export type EventConnection = {
   pageInfo: PageInfo;
   /** Exact count of the filter; null when more than 10,000 events (of the devices, sites or orgs and in the span of time that it names) would have to be looked at. */
   totalCount: Maybe<Scalars['Int']['output']>;
+  /** Exact counts of the filter by span of time, oldest first, without spans that have none; null where `totalCount` is. Days, and what divides them, begin at midnight in UTC. */
+  buckets: Maybe<Array<EventBucket>>;
+};
+
+
+/** A page of events. */
+export type EventConnectionBucketsArgs = {
+  size: Scalars['Duration']['input'];
+};
+
+/** How many events there were in a span of time, by the source's clock. */
+export type EventBucket = {
+  __typename?: 'EventBucket';
+  /** From here on. */
+  from: Scalars['DateTime']['output'];
+  /** Until before here. */
+  to: Scalars['DateTime']['output'];
+  /** How many; at least one. */
+  count: Scalars['Int']['output'];
 };
 
 /** An event and where it stands in its list. */
@@ -1716,6 +1736,7 @@ export type ResolversTypes = {
   AccessOutcome: AccessOutcome;
   Media: ResolverTypeWrapper<MediaItem>;
   EventConnection: ResolverTypeWrapper<EventListing>;
+  EventBucket: ResolverTypeWrapper<EventBucketItem>;
   EventEdge: ResolverTypeWrapper<EventEntry>;
   EventStreamItem: ResolverTypeWrapper<ResolversUnionTypes<ResolversTypes>['EventStreamItem']>;
   EventDelivered: ResolverTypeWrapper<Omit<EventDelivered, 'event'> & { event: ResolversTypes['Event'] }>;
@@ -1783,6 +1804,7 @@ export type ResolversParentTypes = {
   Float: Scalars['Float']['output'];
   Media: MediaItem;
   EventConnection: EventListing;
+  EventBucket: EventBucketItem;
   EventEdge: EventEntry;
   EventStreamItem: ResolversUnionTypes<ResolversParentTypes>['EventStreamItem'];
   EventDelivered: Omit<EventDelivered, 'event'> & { event: ResolversParentTypes['Event'] };
@@ -2183,6 +2205,13 @@ export type EventConnectionResolvers<ContextType = Context, ParentType extends R
   nodes?: Resolver<Array<ResolversTypes['Event']>, ParentType, ContextType>;
   pageInfo?: Resolver<ResolversTypes['PageInfo'], ParentType, ContextType>;
   totalCount?: Resolver<Maybe<ResolversTypes['Int']>, ParentType, ContextType>;
+  buckets?: Resolver<Maybe<Array<ResolversTypes['EventBucket']>>, ParentType, ContextType, RequireFields<EventConnectionBucketsArgs, 'size'>>;
+};
+
+export type EventBucketResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventBucket'] = ResolversParentTypes['EventBucket']> = {
+  from?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  to?: Resolver<ResolversTypes['DateTime'], ParentType, ContextType>;
+  count?: Resolver<ResolversTypes['Int'], ParentType, ContextType>;
 };
 
 export type EventEdgeResolvers<ContextType = Context, ParentType extends ResolversParentTypes['EventEdge'] = ResolversParentTypes['EventEdge']> = {
@@ -2331,6 +2360,7 @@ export type Resolvers<ContextType = Context> = {
   DetectedActor?: DetectedActorResolvers<ContextType>;
   Media?: MediaResolvers<ContextType>;
   EventConnection?: EventConnectionResolvers<ContextType>;
+  EventBucket?: EventBucketResolvers<ContextType>;
   EventEdge?: EventEdgeResolvers<ContextType>;
   EventStreamItem?: EventStreamItemResolvers<ContextType>;
   EventDelivered?: EventDeliveredResolvers<ContextType>;
