@@ -4,6 +4,7 @@ import { insertEvents, readTail } from '../../storage/event-log.ts';
 import { eventRow } from '../../storage/fixtures/event-rows.ts';
 import type { History } from '../../storage/history-retention.ts';
 import { verifyChain } from '../../storage/log-chain.ts';
+import { isMediaLinkUsed, takeMediaLink } from '../../storage/media-links.ts';
 import { eachEngine } from '../../storage/testing.ts';
 import { createInboxWriter } from '../inbox/inbox-writer.ts';
 import { acme, acmeBody, NOON, quiet, seed } from '../testing.ts';
@@ -11,6 +12,7 @@ import { createProcessor } from './processor.ts';
 import { createRetention } from './retention.ts';
 
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
 
 eachEngine('retention', (open) => {
   it('forgets each thing when its time has come, and remembers that the log has an end', async () => {
@@ -98,6 +100,21 @@ eachEngine('retention', (open) => {
     expect(await deliver('a')).toBe(1);
     const inboxRows = await db.read.selectFrom('inbox').select('status').execute();
     expect(inboxRows).toEqual([{ status: 'DONE' }]);
+  });
+
+  it('forgets used links an hour after they have ended', async () => {
+    const db = await open();
+    const clock = { now: NOON };
+    const retention = createRetention({ db, logger: quiet, now: () => clock.now });
+    const [ended, lasting] = [Buffer.alloc(16, 1), Buffer.alloc(16, 2)];
+    await takeMediaLink(db, ended, NOON);
+    await takeMediaLink(db, lasting, NOON + DAY);
+    clock.now = NOON + HOUR;
+    await retention.run();
+    expect(await isMediaLinkUsed(db, ended)).toBe(true);
+    clock.now += 1;
+    await retention.run();
+    expect([await isMediaLinkUsed(db, ended), await isMediaLinkUsed(db, lasting)]).toEqual([false, true]);
   });
 
   it('forgets what is over after 400 days, and what syncs did after 90; what is not over stays', async () => {
