@@ -57,10 +57,15 @@ export async function startSandboxProcess(
   let output = '';
   child.stdout.on('data', (chunk) => (output += chunk));
   child.stderr.on('data', (chunk) => (output += chunk));
-  await eventually(() => {
-    if (child.exitCode !== null) throw new Error(`the sandbox ended: ${output}`);
-    return output.includes('Convergraph sandbox:') ? true : undefined;
-  }, 'the sandbox is up');
+  try {
+    await eventually(() => {
+      if (child.exitCode !== null) throw new Error(`the sandbox ended: ${output}`);
+      return output.includes('Convergraph sandbox:') ? true : undefined;
+    }, 'the sandbox is up');
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
   const file = join(dir, '.sandbox', 'credentials.json');
   const credentials = SandboxCredentials.parse(JSON.parse(readFileSync(file, 'utf8')));
   const url = new URL(credentials.graphqlUrl);
