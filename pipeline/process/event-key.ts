@@ -59,11 +59,20 @@ export function dedupeKeyOf(identity: Uint8Array, receivedAt: number): Buffer {
 /** A clock that was set back over midnight, or is behind that of another process: the event may be of tomorrow. */
 const DAYS_AHEAD = 1;
 
+/** The days of receipt under which an event that is received now may have been remembered, newest first. */
+export function dedupeDaysToCheck(receivedAt: number): readonly number[] {
+  const today = Math.floor(receivedAt / DAY_MS);
+  return Array.from({ length: DAYS_AHEAD + DEDUPE_DAYS + 1 }, (_, days) => Math.max(0, today + DAYS_AHEAD - days));
+}
+
+/** What all keys of an event end in, in hex: whatever the instant before it. */
+export function keyEndOf(identity: Buffer): string {
+  return identity.toString('hex', 0, HASH_BYTES);
+}
+
 /** Every key under which the event may have been remembered within the last DEDUPE_DAYS, newest first. */
 export function dedupeKeysToCheck(identity: Uint8Array, receivedAt: number): readonly Buffer[] {
-  return Array.from({ length: DAYS_AHEAD + DEDUPE_DAYS + 1 }, (_, days) =>
-    dedupeKeyOf(identity, receivedAt + (DAYS_AHEAD - days) * DAY_MS),
-  );
+  return dedupeDaysToCheck(receivedAt).map((day) => prefixed(day, identity));
 }
 
 /** The dedupe key of an event that is in the log. */

@@ -14,7 +14,7 @@ import type { Taken } from '../status/track.ts';
 import type { StatusTransition } from '../status/transitions.ts';
 import { DeviceStates, type SilenceLimits } from './device-states.ts';
 import { type AppendDeps, appendEvents, type Entry, lockIntegration } from './event-append.ts';
-import { dedupeKeyOf, dedupeKeysToCheck, eventIdentity, eventKeyOf } from './event-key.ts';
+import { dedupeDaysToCheck, dedupeKeyOf, eventIdentity, eventKeyOf, keyEndOf } from './event-key.ts';
 import { claimOf, flappingRow, instantsOf, type Instants, lastingRow, rowOf, type Unnumbered } from './event-rows.ts';
 import { heardAgain, takeBackSilences } from './heard-again.ts';
 import { stillDownRow } from './still-down-row.ts';
@@ -228,14 +228,14 @@ async function sortOut(db: Database, tx: Tx, integration: IntegrationRow, items:
       return [];
     }
     const identity = eventIdentity(integration.id, item.draft);
-    return [{ item, ...resolution, identity, name: identity.toString('hex') }];
+    return [{ item, ...resolution, identity, name: keyEndOf(identity) }];
   });
   const remembered = await findRemembered(
     db,
     tx,
     resolved.map(({ item, identity, name }) => ({
       identity: name,
-      dedupeKeys: dedupeKeysToCheck(identity, item.receivedAt),
+      prefixes: dedupeDaysToCheck(item.receivedAt),
       eventKey: eventKeyOf(identity, item.draft.occurredAt.getTime()),
     })),
   );

@@ -1,4 +1,4 @@
-import { CompiledQuery, sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { Tables } from '../../storage/tables.ts';
 import type { DeviceStatus, StateChange } from './machine.ts';
@@ -27,9 +27,6 @@ export interface SegmentWrite extends SegmentChanges {
 
 /** A segment as stored. */
 type StoredSegment = Pick<Tables['status_segments'], 'from_at' | 'to_at' | 'state' | 'reason'>;
-
-/** Rows of one statement: texts of this size are kept prepared. */
-const ROWS = 50;
 
 /**
  * The segments of a device from the state that it was in before some changes. Nothing lasts no time: of states that began
@@ -68,43 +65,49 @@ export async function writeSegments(
 ): Promise<void> {
   const gone = writes.flatMap(({ deviceId, gone: each }) => each.map((from) => [deviceId, from] as const));
   if (gone.length > 0) {
-    const list = JSON.stringify(gone);
-    const rows =
-      engine === 'sqlite' ? sql`json_each(${list})` : sql`json_array_elements(cast(${list} as json)) as list`;
-    await sql`delete from status_segments
-      where (device_id, from_at) in (select value ->> 0, cast(value ->> 1 as bigint) from ${rows})`.execute(tx);
+    await sql`delete from status_segments where (device_id, from_at) in (
+      select value ->> 0, cast(value ->> 1 as bigint) from ${listed(engine, gone)})`.execute(tx);
   }
-  const all = writes.flatMap(({ deviceId, segments }) => segments.map((segment) => ({ deviceId, ...segment })));
-  const { true: old = [], false: fresh = [] } = Object.groupBy(all, ({ isOld }) => (isOld ? 'true' : 'false'));
-  await upsert(tx, engine, old, ['to_at']);
-  await upsert(tx, engine, fresh, ['to_at', 'state', 'reason']);
+  const rows = writes.flatMap(({ deviceId, segments }) =>
+    segments.map(({ from, to, state, reason, isOld }) => ({
+      isOld,
+      row: [deviceId, from, to, state, reason] as const,
+    })),
+  );
+  await upsert(
+    tx,
+    engine,
+    rows.flatMap(({ isOld, row }) => (isOld ? [row] : [])),
+    sql`to_at = excluded.to_at`,
+  );
+  const all = sql`to_at = excluded.to_at, state = excluded.state, reason = excluded.reason`;
+  await upsert(
+    tx,
+    engine,
+    rows.flatMap(({ isOld, row }) => (isOld ? [] : [row])),
+    all,
+  );
+}
+
+/** A list as one parameter: the statement is the same for any number of rows, and stays prepared. */
+function listed(
+  engine: Database['engine'],
+  rows: readonly (readonly (string | number | null)[])[],
+): RawBuilder<unknown> {
+  const list = JSON.stringify(rows);
+  return engine === 'sqlite' ? sql`json_each(${list})` : sql`json_array_elements(cast(${list} as json)) as list`;
 }
 
 async function upsert(
   tx: Tx,
   engine: Database['engine'],
-  segments: readonly (Segment & { readonly deviceId: string })[],
-  overwritten: readonly ('to_at' | 'state' | 'reason')[],
+  rows: readonly (readonly [string, number, number | null, string, string | null])[],
+  overwritten: RawBuilder<unknown>,
 ): Promise<void> {
-  const set = overwritten.map((name) => `${name} = excluded.${name}`).join(', ');
-  for (let at = 0; at < segments.length; at += ROWS) {
-    const rows = segments.slice(at, at + ROWS);
-    await tx.executeQuery(
-      CompiledQuery.raw(
-        `insert into status_segments (device_id, from_at, to_at, state, reason) values ${placeholders(engine, rows.length)}
-          on conflict (device_id, from_at) do update set ${set}`,
-        rows.flatMap(({ deviceId, from, to, state, reason }) => [deviceId, from, to, state, reason]),
-      ),
-    );
-  }
-}
-
-const COLUMNS = 5;
-
-/** Written as text: building a tree of nodes for each value costs more than the row. */
-function placeholders(engine: Database['engine'], rows: number): string {
-  const place = (at: number): string => (engine === 'postgres' ? `$${at + 1}` : '?');
-  const row = (index: number): string =>
-    `(${Array.from({ length: COLUMNS }, (_, column) => place(index * COLUMNS + column)).join(', ')})`;
-  return Array.from({ length: rows }, (_, index) => row(index)).join(', ');
+  if (rows.length === 0) return;
+  // SQLite takes `on conflict` for a part of a join unless a condition stands before it.
+  await sql`insert into status_segments (device_id, from_at, to_at, state, reason)
+    select value ->> 0, cast(value ->> 1 as bigint), cast(value ->> 2 as bigint), value ->> 3, value ->> 4
+    from ${listed(engine, rows)} where true
+    on conflict (device_id, from_at) do update set ${overwritten}`.execute(tx);
 }
