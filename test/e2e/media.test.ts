@@ -95,6 +95,43 @@ describe.runIf(isDeployed)('links to media', () => {
     expect((await open((await newestMedia('reconeyez', nativeId, () => true)).media.url)).status).toBe(200);
   });
 
+  it('09: stand beside why a camera is red, who says so, and behind what', async () => {
+    const { org, platform, url } = place('vendor-cloud');
+    const integration = sandbox.credentials.integrations.find(
+      ({ orgKey, vendor }) => orgKey === org.key && vendor === platform.vendor.enumValue,
+    );
+    const { data } = await query(
+      sandbox,
+      'query ($org: ID!) { devices(first: 200, filter: { orgId: $org, vendors: [VENDOR_CLOUD], types: [CAMERA], states: [ONLINE] }) { nodes { parent { id } externalIds { namespace value } } } }',
+      { org: org.id },
+    );
+    const behind = data.devices.nodes.find(({ parent }: Json) => parent !== null);
+    const { value: nativeId } = behind.externalIds.find(
+      ({ namespace }: Json) => namespace === 'vendor-cloud:device-id',
+    );
+    const picture = { event: 'intrusion', image_url: `${url}/media/red.jpg` };
+    await control('vendor-cloud', 'events', { nativeId, event_type: 'alarm', data: picture });
+    await newestMedia('vendor-cloud', nativeId, () => true);
+    await control('vendor-cloud', `devices/${encodeURIComponent(nativeId)}`, { state: 'offline' });
+    const red = async (sources: number) =>
+      eventually(async () => {
+        const { media, device } = await newestMedia('vendor-cloud', nativeId, () => true);
+        const { state, evidence } = device.status;
+        const agreeing = evidence.filter(({ agrees }: Json) => agrees === true);
+        return state === 'OFFLINE' && agreeing.length >= sources ? { media, device } : undefined;
+      }, `${sources} sources say that it is offline`);
+    await red(1);
+    const sync = `mutation ($id: ID!) { syncIntegration(input: { integrationId: $id, idempotencyKey: "red" }) { userErrors { message } } }`;
+    await query(sandbox, sync, { id: integration?.id });
+    const { media, device } = await red(2);
+    expect(device.status).toMatchObject({ state: 'OFFLINE', reason: expect.any(String), since: expect.any(String) });
+    expect(new Set(device.status.evidence.map(({ source }: Json) => source)).size).toBeGreaterThan(1);
+    expect(device.parent).toMatchObject({ id: behind.parent.id, status: { state: 'ONLINE' } });
+    expect(device.statusHistory.nodes.map(({ state }: Json) => state)).toContain('OFFLINE');
+    expect((await open(media.url)).status).toBe(200);
+    expect((await open(media.url)).status).toBe(410);
+  });
+
   it('open once, however many come at the same time', async () => {
     const nativeId = firstOf('reconeyez');
     const { media } = await newestMedia('reconeyez', nativeId, () => true);
