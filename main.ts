@@ -13,7 +13,6 @@ import { createMetrics } from './gateway/metrics.ts';
 import type { PlaygroundDemo } from './gateway/playground/playground.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createCustomEventDispatcher } from './pipeline/custom-events/dispatcher.ts';
-import { enqueueCustomEvents } from './pipeline/custom-events/enqueue.ts';
 import { createDeadLetters } from './pipeline/dead-letters/dead-letters.ts';
 import { createInboxWriter } from './pipeline/inbox/inbox-writer.ts';
 import { createIntake } from './pipeline/intake/intake.ts';
@@ -27,21 +26,20 @@ import { createIntegrationWorkers } from './pipeline/integrations/workers.ts';
 import { createVendorHost } from './pipeline/live/vendor-host.ts';
 import { createMediaLinks } from './pipeline/media/media-links.ts';
 import { createOneTimeMedia } from './pipeline/media/one-time-media.ts';
-import { createEventWriter, type EventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
+import { createProcessorThread } from './pipeline/process/processor-thread.ts';
 import { createRetention } from './pipeline/process/retention.ts';
 import { createDwellJob } from './pipeline/status/dwell.ts';
 import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
 import { createMaintenance } from './pipeline/status/maintenance.ts';
 import { createAliveJob } from './pipeline/status/outages.ts';
-import { createRhythms } from './pipeline/status/rhythms.ts';
-import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
 import { createRootCauseJob } from './pipeline/status/root-cause-job.ts';
 import { createSilenceJob } from './pipeline/status/silence.ts';
 import { createSimulation } from './pipeline/simulation/simulate.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
+import { createEventParts, PROCESSING_THREAD } from './processing.ts';
 import type { DeadLetterStage } from './schema/words.ts';
 import { createCursorCodec } from './storage/cursor.ts';
 import { countWaitingCustomEvents } from './storage/custom-events.ts';
@@ -52,6 +50,7 @@ import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
 import { createOnSiteExport } from './storage/on-site-export.ts';
 import { openDatabase } from './storage/open-database.ts';
+import { createTurnMemory, forgetThread } from './storage/sqlite/write-turn.ts';
 import { markSandboxOrgs } from './storage/sandbox-orgs.ts';
 import { StorageError } from './storage/storage-error.ts';
 import { createVault } from './storage/vault.ts';
@@ -68,6 +67,11 @@ export interface AppOptions {
   readonly logger: Logger;
   /** Orgs are of a sandbox, where events may be made up. Only code can say so: no setting does. Default false. */
   readonly isSandbox?: boolean;
+  /**
+   * The module of a thread that makes events of deliveries, see processing.ts; it must have the same vendors. Default: this
+   * thread does it, which is what few events and tests need.
+   */
+  readonly processingThread?: URL | undefined;
   /** The sandbox's token and values for the playground. */
   readonly demo?: PlaygroundDemo;
 }
@@ -80,6 +84,9 @@ export interface App {
   close(): Promise<void>;
 }
 
+/** Makes events of the deliveries of every deployed vendor. */
+export const PROCESSING_ENTRY = new URL('./processing-thread.ts', import.meta.url);
+
 /** A delivery to ourselves is on disk within milliseconds. */
 const SELF_TEST_MS = 5_000;
 
@@ -88,7 +95,8 @@ const SELF_TEST_MS = 5_000;
  *
  * @throws StorageError, ListenError, CompositionError
  */
-export async function startApp({ config, vendors, logger, demo, isSandbox = false }: AppOptions): Promise<App> {
+export async function startApp(options: AppOptions): Promise<App> {
+  const { config, vendors, logger, demo, isSandbox = false, processingThread } = options;
   // Stops in the opposite order of what is written down here.
   await using parts = new AsyncDisposableStack();
   const clock = systemClock;
@@ -97,8 +105,14 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const masterKey = loadMasterKey({ value: config.masterKey ?? undefined, dataDirectory: config.dataDir });
   const vault = createVault({ masterKey });
   const cursors = createCursorCodec(masterKey);
+  const turns = createTurnMemory();
   const store = watchWrites({
-    db: await openDatabase({ url: config.databaseUrl, logger, checkMaxBytes: config.limits.startCheckBytes }),
+    db: await openDatabase({
+      url: config.databaseUrl,
+      logger,
+      checkMaxBytes: config.limits.startCheckBytes,
+      thread: processingThread === undefined ? undefined : { memory: turns, number: 0 },
+    }),
     logger,
   });
   const { db } = store;
@@ -119,14 +133,8 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   const runtime = createIntegrationRuntime({ db, vault, vendors, http, logger, now, quotas });
   parts.defer(() => runtime.close());
 
-  const rhythms = createRhythms({ db, vendors, clock, logger });
+  const { rhythms, events } = createEventParts({ db, vendors, logger });
   parts.defer(() => rhythms.stop());
-  const events: EventWriter = createEventWriter({
-    db,
-    silence: rhythms,
-    follow: enqueueCustomEvents,
-    onTransitions: createRootCauseHook(() => events),
-  });
   const inbox = createInboxWriter({ db, logger });
   parts.defer(() => inbox.close());
   const gzipVendors = new Set(vendors.filter(({ ingest }) => ingest.acceptsGzip === true).map(({ slug }) => slug));
@@ -137,19 +145,30 @@ export async function startApp({ config, vendors, logger, demo, isSandbox = fals
   );
   const intake = createIntake({ db, vault, inbox, logger, now, vendors, gzipVendors, largeBodies });
   parts.defer(() => intake.close());
-  const processor = createProcessor({
-    db,
-    vendors,
-    logger,
-    writer: events,
-    now,
-    isIntakeBusy: () => inbox.waiting > 0,
-    onDevicesAdded: (integrationId) => {
-      deadLetters.replay(integrationId, { stages: ['MAPPING'] }).catch((error: unknown) => {
-        logger.error({ err: error, integrationId }, 'What waited for new devices could not be replayed');
-      });
-    },
-  });
+  const onDevicesAdded = (integrationId: string): void => {
+    deadLetters.replay(integrationId, { stages: ['MAPPING'] }).catch((error: unknown) => {
+      logger.error({ err: error, integrationId }, 'What waited for new devices could not be replayed');
+    });
+  };
+  const processor =
+    processingThread === undefined
+      ? createProcessor({
+          db,
+          vendors,
+          logger,
+          writer: events,
+          now,
+          isIntakeBusy: () => inbox.waiting > 0,
+          onDevicesAdded,
+        })
+      : createProcessorThread({
+          entry: processingThread,
+          data: { databaseUrl: config.databaseUrl, logLevel: config.logLevel, turns },
+          doorbell: db.doorbell,
+          logger,
+          onDevicesAdded,
+          onEnd: () => forgetThread(turns, PROCESSING_THREAD),
+        });
   const deadLetters = createDeadLetters({ db, processor });
   const tail = createLogTail({ db, logger });
   parts.defer(() => tail.stop());
@@ -329,7 +348,7 @@ if (import.meta.main) {
   try {
     const config = loadConfig();
     const logger = createLogger(config.logLevel);
-    const app = await startApp({ config, vendors: deployedVendors, logger });
+    const app = await startApp({ config, vendors: deployedVendors, logger, processingThread: PROCESSING_ENTRY });
     stopOnSignal(() => app.close(), logger);
   } catch (error) {
     if (!isStartFault(error)) throw error;

@@ -69,6 +69,10 @@ const calls = {
       config: configOf(setting, issuer),
       vendors: [holdable(deployed)],
       logger: createLogger('warn'),
+      processingThread: new URL(
+        setting.platforms === 'memory' ? './memory-processing.ts' : '../processing-thread.ts',
+        import.meta.url,
+      ),
     });
     return { url: app.url, token };
   },

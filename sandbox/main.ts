@@ -2,7 +2,7 @@ import { relative, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, loadListenConfig } from '../config.ts';
 import { createLogger } from '../logger.ts';
-import { isStartFault, stopOnSignal } from '../main.ts';
+import { isStartFault, PROCESSING_ENTRY, stopOnSignal } from '../main.ts';
 import { vendors } from '../subgraphs/index.ts';
 import { banner } from './banner.ts';
 import { readCredentials, type SandboxCredentials } from './credentials.ts';
@@ -56,7 +56,15 @@ try {
   } else {
     const { host, port, logLevel } = loadListenConfig('warn');
     const logger = createLogger(logLevel);
-    const sandbox = await startSandbox({ vendors, dir: DIRECTORY, host, port, ...options, logger });
+    const sandbox = await startSandbox({
+      vendors,
+      dir: DIRECTORY,
+      host,
+      port,
+      ...options,
+      logger,
+      processingThread: PROCESSING_ENTRY,
+    });
     console.log(banner(sandbox.credentials, sandbox.devices, relative(process.cwd(), sandbox.credentialsFile)));
     stopOnSignal(() => sandbox.close(), logger);
     if (scenario !== undefined) await play(scenario, sandbox.credentials);

@@ -42,6 +42,8 @@ export interface SandboxOptions {
   readonly logger: Logger;
   /** Instead of the embedded database; for tests of the other engine. */
   readonly databaseUrl?: string;
+  /** See AppOptions. */
+  readonly processingThread?: URL;
 }
 
 export interface Sandbox {
@@ -137,7 +139,8 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     metricsToken: null,
     limits: DEFAULT_LIMITS,
   };
-  const app = await startApp({ config, vendors, logger, demo, isSandbox: true });
+  const { processingThread } = options;
+  const app = await startApp({ config, vendors, logger, demo, isSandbox: true, processingThread });
   parts.defer(() => app.close());
 
   const graphqlUrl = `${app.url}/graphql`;

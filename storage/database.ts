@@ -1,4 +1,5 @@
 import type { Kysely, Transaction } from 'kysely';
+import type { Arrivals } from './delivery.ts';
 import type { Tables } from './tables.ts';
 
 export type Tx = Transaction<Tables>;
@@ -44,6 +45,8 @@ export interface Database {
   /** Random text made with the store; cursors carry it. */
   readonly epoch: string;
   readonly doorbell: Doorbell;
+  /** In front of the inbox, where processing has a thread of its own on SQLite; null: deliveries go there at once. */
+  readonly arrivals: Arrivals | null;
   /** Truncates the write-ahead log, gives back connections. */
   close(): Promise<void>;
 }

@@ -1,24 +1,11 @@
 import { type SqlBool, sql } from 'kysely';
-import type { DeadLetterStage, EvidenceSource } from '../schema/words.ts';
+import type { DeadLetterStage } from '../schema/words.ts';
 import type { Database, Tx } from './database.ts';
+import type { Delivery } from './delivery.ts';
 import { countDuplicates } from './event-dedupe.ts';
 import { addToCounters } from './integration-counters.ts';
 import type { InboxRow } from './rows.ts';
 import type { Condition } from './sql-conditions.ts';
-
-/** One delivery, authentic and as it came. */
-export interface Delivery {
-  readonly orgId: string;
-  readonly integrationId: string;
-  readonly source: EvidenceSource;
-  /** Milliseconds since the epoch. */
-  readonly receivedAt: number;
-  /** 16 bytes: instant, then hash (see pipeline/inbox/delivery-key.ts). */
-  readonly key: Uint8Array;
-  /** JSON object of lower-case names, without credentials and signatures. */
-  readonly headers: string;
-  readonly body: Uint8Array;
-}
 
 function compareKeys(a: Delivery, b: Delivery): number {
   return Buffer.compare(a.key, b.key);
@@ -30,7 +17,7 @@ function compareKeys(a: Delivery, b: Delivery): number {
  * @returns for each whether it was new
  */
 export async function insertDeliveries(
-  db: Database,
+  db: Pick<Database, 'engine' | 'bulkInsert'>,
   tx: Tx,
   deliveries: readonly Delivery[],
 ): Promise<readonly boolean[]> {
@@ -76,19 +63,30 @@ export async function insertDeliveries(
       ]),
     });
   }
-  if (arrived.length < deliveries.length) {
-    const repeated = deliveries.filter((delivery) => !fresh.has(delivery));
-    await countDuplicates(
-      db,
-      tx,
-      repeated.map(({ key }) => key),
-    );
-    const byIntegration = Map.groupBy(repeated, ({ integrationId }) => integrationId);
-    for (const [integrationId, group] of [...byIntegration].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-      await addToCounters(tx, integrationId, group[0]?.receivedAt ?? 0, { duplicates: group.length });
-    }
-  }
+  await countRepetitions(
+    db,
+    tx,
+    deliveries.filter((delivery) => !fresh.has(delivery)),
+  );
   return deliveries.map((delivery) => fresh.has(delivery));
+}
+
+/** Deliveries that were seen before: by key, and for the integration's hour. */
+export async function countRepetitions(
+  db: Pick<Database, 'engine'>,
+  tx: Tx,
+  repeated: readonly Pick<Delivery, 'key' | 'integrationId' | 'receivedAt'>[],
+): Promise<void> {
+  if (repeated.length === 0) return;
+  await countDuplicates(
+    db,
+    tx,
+    repeated.map(({ key }) => key),
+  );
+  const byIntegration = Map.groupBy(repeated, ({ integrationId }) => integrationId);
+  for (const [integrationId, group] of [...byIntegration].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    await addToCounters(tx, integrationId, group[0]?.receivedAt ?? 0, { duplicates: group.length });
+  }
 }
 
 /** Said in the words of the partial index of what waits, which the engines recognise by its text. */

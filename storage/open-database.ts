@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from './database.ts';
 import { openPostgres } from './postgres/open-postgres.ts';
 import { openSqlite } from './sqlite/open-sqlite.ts';
+import type { WritingThread } from './sqlite/write-turn.ts';
 import { StorageError } from './storage-error.ts';
 
 export interface OpenDatabaseOptions {
@@ -14,6 +15,8 @@ export interface OpenDatabaseOptions {
   readonly schema?: string | undefined;
   /** PostgreSQL only: connections of this process at most, half of them for writing. Default 20. */
   readonly maxConnections?: number | undefined;
+  /** SQLite only: this thread's part, where several of this process write. Default: it writes alone. */
+  readonly thread?: WritingThread | undefined;
 }
 
 const SQLITE_PREFIX = 'sqlite:';
@@ -29,10 +32,11 @@ export async function openDatabase({
   url,
   logger,
   checkMaxBytes,
+  thread,
   ...postgres
 }: OpenDatabaseOptions): Promise<Database> {
   if (url.startsWith(SQLITE_PREFIX) && url.length > SQLITE_PREFIX.length) {
-    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger, checkMaxBytes });
+    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger, checkMaxBytes, thread });
   }
   if (/^postgres(ql)?:\/\//.test(url)) return openPostgres({ url, logger, ...postgres });
   throw new StorageError('BAD_DATABASE_URL', 'the database is neither sqlite:<file> nor postgres://…');

@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { beforeEach, expect, it } from 'vitest';
+import type { Arrivals } from './delivery.ts';
 import { StorageError } from './storage-error.ts';
 import { eachEngine } from './testing.ts';
 import { watchWrites } from './write-health.ts';
@@ -22,7 +23,7 @@ eachEngine('the health of the store', (open) => {
       },
     };
     const store = watchWrites({ db: failing, logger, elapsedMs: () => clock.ms });
-    return { store, fault, clock, writes: () => writes };
+    return { db: failing, store, fault, clock, writes: () => writes };
   }
   const touch = (store: Awaited<ReturnType<typeof watched>>['store']) => store.db.write(async () => 1);
 
@@ -52,9 +53,32 @@ eachEngine('the health of the store', (open) => {
       await store.check();
       expect(store.isWritable).toBe(true);
       await store.check();
-      expect(lines).toEqual(['The database cannot be written', 'The database can be written again']);
+      expect(lines).toEqual(['The store cannot be written', 'The store can be written again']);
     },
   );
+
+  it('fails while one of its files does, however well the other takes writes', async () => {
+    const { db, fault, clock } = await watched();
+    let broken: Error | null = new StorageError('DISK_FULL', 'of the test');
+    const front: Arrivals = {
+      append: () => (broken === null ? Promise.resolve([]) : Promise.reject(broken)),
+      probe: () => (broken === null ? Promise.resolve() : Promise.reject(broken)),
+      move: async () => 0,
+      moveWithin: async () => {},
+      oldest: () => null,
+    };
+    const store = watchWrites({ db: { ...db, arrivals: front }, logger, elapsedMs: () => clock.ms });
+    await expect(store.db.arrivals?.append([])).rejects.toBe(broken);
+    await touch(store);
+    expect(store.isWritable).toBe(false);
+    await expect(store.check()).rejects.toBe(broken);
+    fault.error = new StorageError('IO', 'of the test');
+    broken = null;
+    await expect(store.check()).rejects.toBe(fault.error);
+    fault.error = null;
+    await store.check();
+    expect(store.isWritable).toBe(true);
+  });
 
   it('does not fail for what only a statement or a crowd did wrong', async () => {
     const { store, fault } = await watched();

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Database } from './database.ts';
+import type { Arrivals } from './delivery.ts';
 import { StorageError, type StorageErrorCode } from './storage-error.ts';
 
 /** A store that nobody wrote to for so long is asked, in milliseconds. */
@@ -41,29 +42,43 @@ export interface WriteHealthDeps {
   readonly elapsedMs?: () => number;
 }
 
+/** What is written, each with a disk's troubles of its own. */
+type Part = 'the database' | 'the file of arrivals';
+
 export function watchWrites({ db, logger, elapsedMs = () => performance.now() }: WriteHealthDeps): WatchedDatabase {
   let wroteAt = Number.NEGATIVE_INFINITY;
-  let isFailing = false;
+  const failing = new Set<Part>();
   let probing: Promise<void> | null = null;
 
-  const write: Database['write'] = async (job) => {
+  async function watched<T>(part: Part, job: () => Promise<T>): Promise<T> {
     try {
-      const result = await db.write(job);
+      const result = await job();
       wroteAt = elapsedMs();
-      if (isFailing) logger.info('The database can be written again');
-      isFailing = false;
+      if (failing.delete(part)) logger.info({ part }, 'The store can be written again');
       return result;
     } catch (error) {
       if (error instanceof StorageError && SICK.has(error.code)) {
-        if (!isFailing) logger.error({ err: error, code: error.code }, 'The database cannot be written');
-        isFailing = true;
+        if (!failing.has(part)) logger.error({ err: error, code: error.code, part }, 'The store cannot be written');
+        failing.add(part);
       }
       throw error;
     }
-  };
+  }
+
+  const write: Database['write'] = (job) => watched('the database', () => db.write(job));
+  const arrivals = db.arrivals === null ? null : watchArrivals(db.arrivals);
+
+  function watchArrivals(unwatched: Arrivals): Arrivals {
+    return {
+      ...unwatched,
+      append: (deliveries) => watched('the file of arrivals', () => unwatched.append(deliveries)),
+      probe: (value) => watched('the file of arrivals', () => unwatched.probe(value)),
+    };
+  }
 
   async function probe(): Promise<void> {
-    const value = isFailing ? ' '.repeat(PROBE_BYTES) : '';
+    const value = failing.size > 0 ? ' '.repeat(PROBE_BYTES) : '';
+    await arrivals?.probe(value);
     await write((tx) =>
       tx
         .insertInto('meta')
@@ -75,13 +90,13 @@ export function watchWrites({ db, logger, elapsedMs = () => performance.now() }:
   }
 
   return {
-    db: { ...db, write },
+    db: { ...db, write, arrivals },
     get isWritable() {
-      return !isFailing;
+      return failing.size === 0;
     },
     async check() {
       await db.head();
-      if (!isFailing && elapsedMs() - wroteAt < PROBE_AFTER_MS) return;
+      if (failing.size === 0 && elapsedMs() - wroteAt < PROBE_AFTER_MS) return;
       probing ??= probe().finally(() => {
         probing = null;
       });

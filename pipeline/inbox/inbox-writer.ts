@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { EvidenceSource } from '../../schema/words.ts';
 import type { Database } from '../../storage/database.ts';
-import { type Delivery, insertDeliveries } from '../../storage/inbox.ts';
+import type { Delivery } from '../../storage/delivery.ts';
+import { insertDeliveries } from '../../storage/inbox.ts';
 import { deliveryKey } from './delivery-key.ts';
 
 /** Deliveries in one transaction: beyond this a flush takes longer than the wait that it saves. */
@@ -65,10 +66,13 @@ export function createInboxWriter({ db, logger }: { readonly db: Database; reado
   let isClosed = false;
   let isFailing = false;
 
+  const store = (deliveries: readonly Delivery[]): Promise<readonly boolean[]> =>
+    db.arrivals?.append(deliveries) ?? db.write((tx) => insertDeliveries(db, tx, deliveries));
+
   async function flush(batch: readonly Waiting[]): Promise<void> {
     const deliveries = batch.map(({ delivery }) => delivery);
     try {
-      const isNew = await db.write((tx) => insertDeliveries(db, tx, deliveries));
+      const isNew = await store(deliveries);
       if (isFailing) logger.info('The inbox stores deliveries again');
       isFailing = false;
       batch.forEach(({ delivery, resolve }, at) => {

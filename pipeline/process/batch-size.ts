@@ -2,11 +2,6 @@
 const MAX_BATCH = 200;
 /** Fewer would cost more for the transaction than for what is in it. */
 const MIN_BATCH = 10;
-/**
- * How long a batch may keep the one writer, and with it everybody who is to be acknowledged, while deliveries come in.
- * Half of it is what a delivery then waits on average.
- */
-const HOLD_MS = 8;
 /** For this long after an arrival the next one is expected. */
 const ARRIVING_MS = 100;
 /** Weight of the newest batch in what a batch is thought to cost. */
@@ -21,10 +16,14 @@ export interface BatchSize {
   next(at: number): number;
 }
 
-export function createBatchSize(): BatchSize {
+/**
+ * @param holdMs how long a batch may keep the one writer, and with it everybody who waits for it, while deliveries come
+ * in; half of it is what a delivery then waits on average
+ */
+export function createBatchSize(holdMs: number): BatchSize {
   let arrivedAt = Number.NEGATIVE_INFINITY;
   /** Per delivery, its share of the transaction included: in small batches it is larger, and they must not grow for that. */
-  let costMs = HOLD_MS / MIN_BATCH;
+  let costMs = holdMs / MIN_BATCH;
 
   return {
     arrived(at) {
@@ -35,7 +34,7 @@ export function createBatchSize(): BatchSize {
     },
     next(at) {
       if (at - arrivedAt >= ARRIVING_MS) return MAX_BATCH;
-      return Math.max(MIN_BATCH, Math.min(MAX_BATCH, Math.round(HOLD_MS / costMs)));
+      return Math.max(MIN_BATCH, Math.min(MAX_BATCH, Math.round(holdMs / costMs)));
     },
   };
 }

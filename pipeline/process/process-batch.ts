@@ -166,6 +166,7 @@ async function writeBatch(deps: BatchDeps, tx: Tx, integration: IntegrationRow, 
   await noteArrival(tx, integration, work, now);
   await deps.clocks.note(tx, integration, work.flatMap(clockSampleOf), now);
   await deps.missingIds.note(tx, integration, work.flatMap(pushedDraftsOf), now);
+  await deps.db.arrivals?.moveWithin(tx);
   return added;
 }
 

@@ -20,6 +20,8 @@ const POLL_MS = 1_000;
  * nothing to wait for.
  */
 const GATHER_MS = 20;
+/** How long a batch keeps the one writer while deliveries come in: who is to be acknowledged waits for it. */
+const HOLD_MS = 8;
 /** How long a busy inbox may hold up the next batch: acknowledging goes first, but not for ever. */
 const MAX_GIVE_WAY_MS = 50;
 
@@ -33,6 +35,10 @@ export interface ProcessorDeps {
   readonly now?: () => number;
   /** True while deliveries wait for their acknowledgement: the next batch gives way for up to 50 ms. */
   readonly isIntakeBusy?: () => boolean;
+  /** Pause after a batch that was not full, in milliseconds; default 20. */
+  readonly gatherMs?: number | undefined;
+  /** How long a batch may take while deliveries come in, in milliseconds; default 8. */
+  readonly holdMs?: number | undefined;
   /** Called after a pushed inventory added devices; not to be waited for, as what it does may wait for us. */
   readonly onDevicesAdded?: (integrationId: string) => void;
 }
@@ -73,7 +79,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
   let isFailing = false;
-  const size = createBatchSize();
+  const size = createBatchSize(deps.holdMs ?? HOLD_MS);
   let stopListening = (): void => {};
   let timer: NodeJS.Timeout | null = null;
 
@@ -86,7 +92,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   }
 
   async function drain(integrationId: string, maxBatches: number): Promise<void> {
-    const gatherMs = Number.isFinite(maxBatches) ? GATHER_MS : 0;
+    const gatherMs = Number.isFinite(maxBatches) ? (deps.gatherMs ?? GATHER_MS) : 0;
     for (let batch = 0; batch < maxBatches && !isStopping; batch++) {
       const limit = size.next(performance.now());
       const rows = await readDue(db, integrationId, now(), limit);
@@ -100,6 +106,8 @@ export function createProcessor(deps: ProcessorDeps): Processor {
       const startedAt = performance.now();
       await processBatch(batchDeps, integration, rows);
       size.took(rows.length, performance.now() - startedAt);
+      // It may have brought deliveries of others.
+      if (db.arrivals !== null) look();
       await giveWay(rows.length < limit ? gatherMs : 0);
     }
   }
@@ -132,6 +140,8 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   }
 
   async function lookOnce(): Promise<void> {
+    // Batches under way bring what has arrived along with them.
+    if (running.size === 0) await db.arrivals?.move();
     const waiting = await findIntegrationsWithWork(db, now());
     const isWaiting = new Set(waiting);
     for (const integrationId of turns.keys()) if (!isWaiting.has(integrationId)) turns.delete(integrationId);
@@ -181,6 +191,10 @@ export function createProcessor(deps: ProcessorDeps): Processor {
       await looking;
       await Promise.allSettled(running.values());
     },
-    process: (integrationId) => run(integrationId),
+    async process(integrationId) {
+      // What was acknowledged before the question is part of it.
+      while (((await db.arrivals?.move()) ?? 0) > 0);
+      await run(integrationId);
+    },
   };
 }

@@ -1,12 +1,17 @@
 import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { pino } from 'pino';
 import { openFileReadOnly, openReadOnly } from '../open-read-only.ts';
+import { arrivalsFileOf, hasArrivals } from '../sqlite/arrivals-file.ts';
+import { openSqlite } from '../sqlite/open-sqlite.ts';
 import { StorageError } from '../storage-error.ts';
 import { syncFile } from './durable-files.ts';
 import { type Manifest, manifestFileOf, sha256Of } from './manifest.ts';
 import { verifyStore } from './verify.ts';
 
 const OWNER_ONLY = 0o077;
+const COMPANIONS = ['', '-wal', '-shm'] as const;
 
 export interface BackupOptions {
   /** The database; a product may be running on it. */
@@ -31,13 +36,16 @@ export async function backUp({ source, target, now = Date.now }: BackupOptions):
   }
   mkdirSync(dirname(target), { recursive: true, mode: 0o700 });
   const draft = `${target}.partial`;
-  rmSync(draft, { force: true });
+  for (const end of COMPANIONS) rmSync(`${draft}${end}`, { force: true });
   const umask = process.umask(OWNER_ONLY);
   try {
     const connection = openFileReadOnly(source);
     try {
+      // Before the database: what is moved there in between is in both, and known by its number.
+      const isUnmoved = copyArrivals(source, draft);
       // One read transaction: everything in the copy is of the same moment, and nobody waits for it.
       connection.query('vacuum into ?', [draft]);
+      if (isUnmoved) await takeOver(draft);
     } finally {
       connection.close();
     }
@@ -49,9 +57,35 @@ export async function backUp({ source, target, now = Date.now }: BackupOptions):
     await syncFile(manifestFile);
     return manifest;
   } finally {
-    rmSync(draft, { force: true });
+    for (const file of [draft, arrivalsFileOf(draft)]) {
+      for (const end of COMPANIONS) rmSync(`${file}${end}`, { force: true });
+    }
     process.umask(umask);
   }
+}
+
+/** What was acknowledged and is not in the inbox yet. @returns whether there is any */
+function copyArrivals(source: string, draft: string): boolean {
+  const [from, to] = [arrivalsFileOf(source), arrivalsFileOf(draft)];
+  rmSync(to, { force: true });
+  if (!hasArrivals(source)) return false;
+  const connection = openFileReadOnly(from);
+  try {
+    connection.query('vacuum into ?', [to]);
+    return true;
+  } finally {
+    connection.close();
+  }
+}
+
+/** Whoever opens a store alone moves what waits in front of its inbox. */
+async function takeOver(draft: string): Promise<void> {
+  const db = await openSqlite({ file: draft, logger: pino({ level: 'silent' }) });
+  await db.close();
+  const connection = new DatabaseSync(draft);
+  // A backup is one file.
+  connection.exec('pragma journal_mode=delete');
+  connection.close();
 }
 
 async function describe(file: string, now: number): Promise<Manifest> {

@@ -69,6 +69,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     head: () => readHead(read),
     epoch,
     doorbell: createDoorbell(logger),
+    arrivals: null,
     close: () => (closing ??= close()),
   };
 }

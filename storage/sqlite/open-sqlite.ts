@@ -1,21 +1,25 @@
-import { accessSync, chmodSync, closeSync, constants, mkdirSync, openSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, closeSync, constants, existsSync, mkdirSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Kysely } from 'kysely';
 import type { Logger } from 'pino';
 import type { Database } from '../database.ts';
+import type { Delivery } from '../delivery.ts';
 import { createDoorbell } from '../doorbell.ts';
 import { readEpoch, readHead, takeSequence } from '../log-sequence.ts';
 import { migrate } from '../migrations/index.ts';
 import { StorageError } from '../storage-error.ts';
 import type { Tables } from '../tables.ts';
 import { createTransactions, type TransactionsOptions } from '../transactions.ts';
+import { createArrivals } from './arrivals.ts';
+import { arrivalsFileOf, openArrivalsFile } from './arrivals-file.ts';
 import { createCheckpointer } from './checkpointer.ts';
 import { bulkInsertIntoSqlite } from './sqlite-bulk-insert.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
 import { retryWhileBusy } from './sqlite-driver.ts';
 import { toSqliteError } from './sqlite-error.ts';
+import { createWriteTurn, type WriteTurn, type WritingThread } from './write-turn.ts';
 
 /** Before it, two connections that write and checkpoint at once could corrupt the file (sqlite.org/wal.html#walresetbug). */
 const OLDEST_SQLITE = [3, 51, 3] as const;
@@ -31,24 +35,35 @@ export interface SqliteOptions {
   /** A larger file is not searched for damage. Default: every file is. */
   readonly checkMaxBytes?: number | undefined;
   readonly transactions?: Omit<TransactionsOptions, 'slots'>;
+  /** Where several threads of this process write to the file: this one's part. Default: it writes alone. */
+  readonly thread?: WritingThread | undefined;
 }
 
-/** One writing and one reading handle of one file. @throws StorageError: see openDatabase */
+/**
+ * One writing and one reading handle of one file. Only the first of several threads looks after the file: it checks and
+ * migrates it before the others open it, moves the pages of its log, and closes it last. With several threads what
+ * arrives is stored in a file of its own.
+ *
+ * @throws StorageError: see openDatabase
+ */
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
-  const { file, logger, transactions: limits, checkMaxBytes = Number.POSITIVE_INFINITY } = options;
+  const { file, logger, transactions: limits, checkMaxBytes = Number.POSITIVE_INFINITY, thread } = options;
+  const isFirst = thread === undefined || thread.number === 0;
   makeWritable(file);
   const writing = openConnection(file);
-  const writer = new Kysely<Tables>({ dialect: sqliteDialect(writing, 'writer') });
+  const writer = new Kysely<Tables>({ dialect: sqliteDialect(writing, 'writer', turnOf(thread)) });
   try {
     assertVersion(writing);
     // WAL lets readers go on while somebody writes. FULL: a commit that was answered survives a power cut.
     await retryWhileBusy(() => writing.exec('pragma journal_mode=wal'));
     writing.exec('pragma synchronous=full; pragma wal_autocheckpoint=0');
     tune(writing);
-    const { size } = statSync(file);
-    if (size <= checkMaxBytes) await retryWhileBusy(() => assertSound(writing, file));
-    else logger.info({ file, bytes: size }, 'The database is too large to be searched for damage at a start');
-    await migrate(writer, 'sqlite');
+    if (isFirst) {
+      const { size } = statSync(file);
+      if (size <= checkMaxBytes) await retryWhileBusy(() => assertSound(writing, file));
+      else logger.info({ file, bytes: size }, 'The database is too large to be searched for damage at a start');
+      await migrate(writer, 'sqlite');
+    }
   } catch (error) {
     writing.close();
     throw error;
@@ -57,18 +72,41 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   tune(reading);
   const read = new Kysely<Tables>({ dialect: sqliteDialect(reading, 'reader') });
   const epoch = await readEpoch(writer, read);
-  const checkpointer = createCheckpointer({ file, logger });
+  const checkpointer = isFirst ? createCheckpointer({ file, logger }) : null;
   const transactions = createTransactions(writer, { ...limits, slots: 1 });
+  const doorbell = createDoorbell(logger);
+  // Other threads ring behind what they commit.
+  if (thread !== undefined && checkpointer !== null) doorbell.on('*', () => checkpointer.wrote());
+  const db: Database = {
+    engine: 'sqlite',
+    read,
+    async write(job) {
+      const result = await transactions.write(job);
+      checkpointer?.wrote();
+      return result;
+    },
+    bulkInsert: bulkInsertIntoSqlite,
+    takeSequence,
+    head: () => readHead(read),
+    epoch,
+    doorbell,
+    arrivals: null,
+    close: () => (closing ??= close()),
+  };
+  const isKnown = (key: Uint8Array): boolean =>
+    reading.query('select 1 from dedupe where key = ?', [key]).rows.length > 0;
+  const front = await openFront({ file, db, thread, isKnown, logger });
   logger.info({ engine: 'sqlite', file, durability: 'fsync' }, 'Database opened');
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await transactions.close();
-    await checkpointer.close();
+    await front?.close();
+    await checkpointer?.close();
     await read.destroy();
     reading.close();
     try {
-      writing.exec('pragma wal_checkpoint(truncate)');
+      if (isFirst) writing.exec('pragma wal_checkpoint(truncate)');
     } catch (error) {
       // The log stays and is read at the next start: nothing is lost.
       logger.warn({ err: error }, 'The write-ahead log could not be truncated');
@@ -77,21 +115,55 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     writing.close();
   };
 
+  return { ...db, arrivals: front?.arrivals ?? null };
+}
+
+interface FrontDeps {
+  readonly file: string;
+  readonly db: Database;
+  readonly thread: WritingThread | undefined;
+  readonly isKnown: (key: Uint8Array) => boolean;
+  readonly logger: Logger;
+}
+
+/** The file in front of the inbox. Whoever writes alone needs none, and takes over what another start left in one. */
+async function openFront({ file: database, db, thread, isKnown, logger }: FrontDeps) {
+  const file = arrivalsFileOf(database);
+  if (thread === undefined && !existsSync(file)) return null;
+  makeWritable(file);
+  const isAppending = thread?.number === 0;
+  const arrivalsFile = await openArrivalsFile(file, isAppending ? 'full' : 'relaxed');
+  const arrivals = createArrivals({
+    appending: isAppending ? arrivalsFile : null,
+    moving: arrivalsFile,
+    db,
+    isKnown,
+    logger,
+  });
+  if (thread === undefined) {
+    while ((await arrivals.move()) > 0);
+    arrivalsFile.close();
+    return null;
+  }
+  const checkpointer = isAppending ? createCheckpointer({ file, logger }) : null;
   return {
-    engine: 'sqlite',
-    read,
-    async write(job) {
-      const result = await transactions.write(job);
-      checkpointer.wrote();
-      return result;
+    arrivals: {
+      ...arrivals,
+      append: async (deliveries: readonly Delivery[]) => {
+        const isNew = await arrivals.append(deliveries);
+        checkpointer?.wrote();
+        return isNew;
+      },
     },
-    bulkInsert: bulkInsertIntoSqlite,
-    takeSequence,
-    head: () => readHead(read),
-    epoch,
-    doorbell: createDoorbell(logger),
-    close: () => (closing ??= close()),
+    async close() {
+      await checkpointer?.close();
+      arrivalsFile.close();
+    },
   };
+}
+
+function turnOf(thread: WritingThread | undefined): WriteTurn | null {
+  return thread === undefined ? null : createWriteTurn(thread.memory, thread.number);
 }
 
 function makeWritable(file: string): void {

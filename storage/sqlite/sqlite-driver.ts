@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult } from 'kysely';
 import { StorageError } from '../storage-error.ts';
 import type { SqliteConnection } from './sqlite-connection.ts';
+import type { WriteTurn } from './write-turn.ts';
 
 /** How long a writer waits for its turn while another process has it, in milliseconds: senders of webhooks wait for 10 s. */
 const BUSY_TIMEOUT_MS = 8_000;
@@ -67,9 +68,13 @@ export function createReaderDriver(connection: SqliteConnection): Driver {
   };
 }
 
-/** @param connection used by one session at a time: whoever calls Kysely must queue (see createTransactions) */
-export function createWriterDriver(connection: SqliteConnection): Driver {
+/**
+ * @param connection used by one session at a time: whoever calls Kysely must queue (see createTransactions)
+ * @param turn of this thread, where several write to the file
+ */
+export function createWriterDriver(connection: SqliteConnection, turn: WriteTurn | null): Driver {
   let owner: DatabaseConnection | undefined;
+  let hasTurn = false;
   return {
     init: async () => {},
     async acquireConnection() {
@@ -77,7 +82,13 @@ export function createWriterDriver(connection: SqliteConnection): Driver {
       owner = new SqliteSession(connection);
       return owner;
     },
-    beginTransaction: () => retryWhileBusy(() => connection.exec('begin immediate')),
+    async beginTransaction() {
+      if (turn !== null) {
+        await turn.acquire();
+        hasTurn = true;
+      }
+      await retryWhileBusy(() => connection.exec('begin immediate'));
+    },
     async commitTransaction(session) {
       asSession(session).step((open) => open.exec('commit'));
       asSession(session).end();
@@ -89,6 +100,8 @@ export function createWriterDriver(connection: SqliteConnection): Driver {
     },
     async releaseConnection(session) {
       asSession(session).end();
+      if (hasTurn) turn?.release();
+      hasTurn = false;
       owner = undefined;
     },
     destroy: async () => connection.close(),

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deliver, eventually, healthEvent, query, sign, SimulatedDevices } from '../e2e/rig.ts';
-import { breakDisk, type Injection } from './fault.ts';
+import { arrivalsFileOf } from '../../storage/sqlite/arrivals-file.ts';
+import { breakDisk, type Injection, storeFiles } from './fault.ts';
 import { type SandboxProcess, sandboxFolder, startSandboxProcess } from './sandbox-process.ts';
 
 // The product as a process whose disk fails under it. The kernel is made to answer as a full or broken disk would.
@@ -92,12 +93,12 @@ describe('the product on a disk', () => {
     ['that became read-only', 'pwrite64:error=EROFS'],
     ['that cannot be synced', 'fsync,fdatasync:error=EIO'],
   ])('%s acknowledges nothing, says so, and recovers by itself', async (_, injection) => {
-    const files = [product.databaseFile, `${product.databaseFile}-wal`];
+    const files = storeFiles(product.databaseFile);
     expect(await survive(() => breakDisk(product.child.pid ?? 0, files, injection))).toHaveLength(2);
   });
 
-  it('whose store another process holds for too long acknowledges nothing, says so, and recovers by itself', async () => {
-    const other = new DatabaseSync(product.databaseFile);
+  it('whose file of arrivals another process holds for too long acknowledges nothing, says so, and recovers by itself', async () => {
+    const other = new DatabaseSync(arrivalsFileOf(product.databaseFile));
     try {
       const logged = await survive(async () => {
         other.exec('begin immediate');
@@ -109,13 +110,31 @@ describe('the product on a disk', () => {
     }
   });
 
+  it('whose database another process holds acknowledges all the same, and processes what came when it can', async () => {
+    const other = new DatabaseSync(product.databaseFile);
+    const id = randomUUID();
+    try {
+      other.exec('begin immediate');
+      expect(await deliver(integration, healthEvent(device, 'offline', new Date(), id))).toMatchObject({ status: 202 });
+      expect(await deliver(integration, healthEvent(device, 'offline', new Date(), id))).toMatchObject({ status: 202 });
+      expect(await loggedIds()).not.toContain(id);
+      other.exec('rollback');
+      await eventually(async () => ((await loggedIds()).includes(id) ? true : undefined), 'it is in the log');
+      expect((await loggedIds()).filter((each) => each === id)).toHaveLength(1);
+    } finally {
+      other.close();
+    }
+    await eventually(async () => ((await readiness()) === 200 ? true : undefined), 'the store is well');
+  });
+
   it('tells how much room there is', async () => {
     expect(Number(/^convergraph_data_directory_free_bytes (\d+)/m.exec(await metrics())?.[1])).toBeGreaterThan(0);
   });
 
   it('tells of a fault when it begins and when it ends, not in between', () => {
     const count = (text: string) => product.output().split(text).length - 1;
-    expect(count('The database cannot be written')).toBeLessThanOrEqual(5);
-    expect(count('Checkpoints fail')).toBeLessThanOrEqual(5);
+    // Five faults, of two files each.
+    expect(count('The store cannot be written')).toBeLessThanOrEqual(10);
+    expect(count('Checkpoints fail')).toBeLessThanOrEqual(10);
   });
 });

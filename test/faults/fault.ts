@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
+import { arrivalsFileOf } from '../../storage/sqlite/arrivals-file.ts';
 import { findStrace, HOW_TO_INSTALL_STRACE } from '../setup/strace.ts';
 
 /** What the kernel answers instead of doing it: `pwrite64:error=ENOSPC`. @see strace(1), --inject */
 export type Injection = `${'pwrite64' | 'fsync,fdatasync'}:error=${string}`;
+
+/** What a disk holds of an embedded store. */
+export function storeFiles(database: string): readonly string[] {
+  return [database, arrivalsFileOf(database)].flatMap((file) => [file, `${file}-wal`]);
+}
 
 /** strace has attached to every thread. */
 function isTraced(pid: number): boolean {

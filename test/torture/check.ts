@@ -2,6 +2,7 @@ import { openReadOnly } from '../../storage/open-read-only.ts';
 import { quickCheck } from '../../storage/backup/verify.ts';
 import { eventId, eventKey } from '../../storage/ids.ts';
 import { verifyChain } from '../../storage/log-chain.ts';
+import { hasArrivals } from '../../storage/sqlite/arrivals-file.ts';
 
 /** What a reader of the stream may see: an org, or one site of it. Null: everything. */
 export interface Scope {
@@ -65,12 +66,14 @@ export function openStore(url: string): Store {
 
   return {
     async waiting() {
+      // In front first: what moves in between is counted twice rather than not at all.
+      const inFront = store.engine === 'sqlite' && hasArrivals(url.slice('sqlite:'.length)) ? 1 : 0;
       const { count } = await read
         .selectFrom('inbox')
         .select(({ fn }) => fn.countAll<number>().as('count'))
         .where('status', '=', 'PENDING')
         .executeTakeFirstOrThrow();
-      return Number(count);
+      return Number(count) + inFront;
     },
     async idsBehind(event, scope) {
       let keys = read.selectFrom('events').select('key').orderBy('seq');

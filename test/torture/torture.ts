@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { deliver, eventually, healthEvent, query } from '../e2e/rig.ts';
-import { breakDisk } from '../faults/fault.ts';
+import { breakDisk, storeFiles } from '../faults/fault.ts';
 import { createRandom } from '../faults/random.ts';
 import { type SandboxProcess, sandboxFolder, startSandboxProcess } from '../faults/sandbox-process.ts';
 import { startPostgres } from '../setup/postgres-server.ts';
@@ -111,7 +111,7 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
       if (server !== null) await killDatabaseSession(server.url, random);
       return running;
     }
-    const files = [running.databaseFile, `${running.databaseFile}-wal`];
+    const files = storeFiles(running.databaseFile);
     const injection = fault === 'DISK_BROKEN' ? 'fsync,fdatasync:error=EIO' : 'pwrite64:error=ENOSPC';
     const mend = await breakDisk(running.child.pid ?? 0, files, injection);
     await wait(BROKEN_MS);

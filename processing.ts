@@ -1,0 +1,81 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import type { Vendor } from './adapter-kit/define-vendor.ts';
+import { createLogger } from './logger.ts';
+import { enqueueCustomEvents } from './pipeline/custom-events/enqueue.ts';
+import { systemClock } from './pipeline/integrations/clock.ts';
+import { createEventWriter, type EventWriter } from './pipeline/process/event-writer.ts';
+import { createProcessor } from './pipeline/process/processor.ts';
+import { createProcessingService } from './pipeline/process/serve-processing.ts';
+import { ProcessingThreadData } from './pipeline/process/thread-messages.ts';
+import { createRhythms, type Rhythms } from './pipeline/status/rhythms.ts';
+import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
+import type { Database } from './storage/database.ts';
+import { openDatabase } from './storage/open-database.ts';
+
+// How deliveries become events, wired in one place: the same whether it runs in the main thread or in one of its own.
+
+/** Number of the processing thread among those that write; the main one is 0. */
+export const PROCESSING_THREAD = 1;
+
+/** Nobody waits for this thread to be acknowledged: batches are as long as what a subscriber may wait allows. */
+const HOLD_MS = 25;
+const GATHER_MS = 4;
+/** One for each integration that is processed at the same time, and as many for reading. */
+const MAX_CONNECTIONS = 8;
+
+export interface EventParts {
+  /** Learns from what the writer is given. */
+  readonly rhythms: Rhythms;
+  /** Writes events, and what follows from them, for everybody who has some. */
+  readonly events: EventWriter;
+}
+
+export interface EventPartsDeps {
+  readonly db: Database;
+  readonly vendors: readonly Vendor[];
+  readonly logger: Logger;
+}
+
+export function createEventParts({ db, vendors, logger }: EventPartsDeps): EventParts {
+  const rhythms = createRhythms({ db, vendors, clock: systemClock, logger });
+  const events: EventWriter = createEventWriter({
+    db,
+    silence: rhythms,
+    follow: enqueueCustomEvents,
+    onTransitions: createRootCauseHook(() => events),
+  });
+  return { rhythms, events };
+}
+
+/** Runs a processor in this thread, for whoever started it; ends when it is told to. */
+export async function serveProcessing(vendors: readonly Vendor[]): Promise<void> {
+  if (parentPort === null) throw new Error('this is to be run as a worker thread');
+  const { databaseUrl, logLevel, turns } = ProcessingThreadData.parse(workerData);
+  const logger = createLogger(logLevel);
+  const db = await openDatabase({
+    url: databaseUrl,
+    logger,
+    thread: { memory: turns, number: PROCESSING_THREAD },
+    maxConnections: MAX_CONNECTIONS,
+  });
+  const { rhythms, events } = createEventParts({ db, vendors, logger });
+  const service = createProcessingService(parentPort, {
+    async close() {
+      await rhythms.stop();
+      await db.close();
+    },
+    doorbell: db.doorbell,
+  });
+  const processor = createProcessor({
+    db,
+    vendors,
+    logger,
+    writer: events,
+    gatherMs: GATHER_MS,
+    holdMs: HOLD_MS,
+    onDevicesAdded: (integrationId) => service.devicesAdded(integrationId),
+  });
+  await rhythms.start();
+  service.serve(processor);
+}
