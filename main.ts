@@ -254,8 +254,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   ];
   const metrics = createMetrics();
   metrics.watch('convergraph_inbox_lag_seconds', 'Age of the oldest delivery that waits to be processed.', async () => {
-    const oldest = await findOldestPending(db);
-    return oldest === null ? 0 : (now() - oldest) / 1_000;
+    const waiting = [await findOldestPending(db), db.arrivals?.oldest() ?? null].filter((at) => at !== null);
+    return waiting.length === 0 ? 0 : (now() - Math.min(...waiting)) / 1_000;
   });
   metrics.watch('convergraph_store_writable', '1 while the last write to the database worked.', () =>
     Number(store.isWritable),

@@ -28,6 +28,8 @@ let requests: readonly Buffer[] = [];
 let nextRequest = 0;
 /** Devices change to and fro from one preparation to the next. */
 let round = 0;
+/** When the last event that was prepared happened, in milliseconds since the epoch. */
+let lastAt = 0;
 
 /** How close to each other what is sent happened. */
 const EVENTS_PER_MS = 10;
@@ -150,9 +152,11 @@ const calls = {
     const now = Date.now();
     round += 1;
     const { count, bytes, batch = 1 } = options;
+    // Each has its own instant, behind those that were sent before, as when they happen one after the other.
+    const firstAt = Math.max(lastAt, now - (count * batch) / EVENTS_PER_MS);
+    lastAt = firstAt + (count * batch) / EVENTS_PER_MS;
     const eventOf = (number: number) =>
-      // Each has its own instant, as when they happen one after the other: keys that begin with it lie side by side.
-      contractEvent(options, { number, round, at: new Date(now - (count * batch - number) / EVENTS_PER_MS), bytes });
+      contractEvent(options, { number, round, at: new Date(firstAt + number / EVENTS_PER_MS), bytes });
     requests = Array.from({ length: count }, (_, number) => {
       const events = Array.from({ length: batch }, (__, at) => eventOf(number * batch + at));
       return signedRequest(options, JSON.stringify(batch === 1 ? events[0] : { events }), now);

@@ -1,7 +1,6 @@
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { BaselineCalls } from './baseline-child.ts';
 import { type Child, startChild } from './child.ts';
@@ -11,6 +10,7 @@ import { median, roundsOf, until } from './measure.ts';
 import { listedBy, memoryPlatforms } from './memory-platform.ts';
 import type { ProductCalls } from './product-child.ts';
 import { count, type PartResult } from './report.ts';
+import { openCounts } from './store-counts.ts';
 
 const TARGET = 12_000;
 const BATCH_TARGET = 40_000;
@@ -36,22 +36,6 @@ interface Measured {
   readonly perSecond: number;
   readonly perCpuSecond: number;
   readonly p99Ms: number;
-}
-
-/** A look into the store from outside: the server that is measured does nothing for it. */
-function openCounts(file: string) {
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5_000 });
-  const one = (sql: string): (() => number) => {
-    const statement = db.prepare(sql);
-    return () => Number(Object(statement.get()).n);
-  };
-  return {
-    pending: one("select count(*) as n from inbox where status = 'PENDING'"),
-    unusable: one("select count(*) as n from inbox where status = 'DEAD'"),
-    stored: one('select count(*) as n from inbox'),
-    events: one("select count(*) as n from events where origin = 'WEBHOOK' and type not like 'health.flapping%'"),
-    close: () => db.close(),
-  };
 }
 
 /** Events made of stored deliveries by a process that has nothing else to do. */

@@ -6,6 +6,7 @@ import { createInboxWriter } from '../pipeline/inbox/inbox-writer.ts';
 import { createIntake } from '../pipeline/intake/intake.ts';
 import { loadMasterKey } from '../storage/master-key.ts';
 import { openDatabase } from '../storage/open-database.ts';
+import { createTurnMemory } from '../storage/sqlite/write-turn.ts';
 import { createVault } from '../storage/vault.ts';
 import { answerCalls } from './child.ts';
 import { configOf, issuerOf, type Setting } from './setting.ts';
@@ -19,7 +20,12 @@ const calls = {
     const config = configOf(setting, await issuerOf(setting));
     const logger = createLogger('warn');
     const vault = createVault({ masterKey: loadMasterKey({ value: undefined, dataDirectory: config.dataDir }) });
-    const db = await openDatabase({ url: config.databaseUrl, logger });
+    // As the product opens it, whose other thread makes events of what is stored.
+    const db = await openDatabase({
+      url: config.databaseUrl,
+      logger,
+      thread: { memory: createTurnMemory(), number: 0 },
+    });
     const inbox = createInboxWriter({ db, logger });
     const intake = createIntake({ db, vault, inbox, logger });
     const absent = (): never => {

@@ -211,6 +211,8 @@ export function createReceipts({ db, vendors, now }: ReceiptsDeps): Receipts {
 
   return {
     async find(integrationId, { eventIds, deliveryIds }) {
+      // What was acknowledged is known, also when nobody has moved it to the inbox yet.
+      if ((db.arrivals?.oldest() ?? null) !== null) await db.arrivals?.move();
       const facts = await byEventIds(integrationId, eventIds);
       const keys = deliveryIds.flatMap((id) => DELIVERY_ID.exec(id)?.[1] ?? []);
       const remembered = await readRemembered(

@@ -6,7 +6,7 @@ import { openFileReadOnly, openReadOnly } from '../open-read-only.ts';
 import { arrivalsFileOf, hasArrivals } from '../sqlite/arrivals-file.ts';
 import { openSqlite } from '../sqlite/open-sqlite.ts';
 import { StorageError } from '../storage-error.ts';
-import { syncFile } from './durable-files.ts';
+import { syncFile } from '../durable-files.ts';
 import { type Manifest, manifestFileOf, sha256Of } from './manifest.ts';
 import { verifyStore } from './verify.ts';
 

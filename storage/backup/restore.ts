@@ -7,7 +7,7 @@ import { openReadOnly } from '../open-read-only.ts';
 import { toSqliteError } from '../sqlite/sqlite-error.ts';
 import { StorageError } from '../storage-error.ts';
 import type { Vault } from '../vault.ts';
-import { syncFile } from './durable-files.ts';
+import { syncFile } from '../durable-files.ts';
 import { type Manifest, readManifest, sha256Of } from './manifest.ts';
 import { quickCheck, readFacts } from './verify.ts';
 

@@ -140,10 +140,9 @@ export async function openArrivalsFile(file: string, durability: 'full' | 'relax
         return isNew;
       }),
     readBehind(id, limit) {
-      const { rows } = connection.query(
-        `select id, ${COLUMNS} from arrivals where id > ? order by id limit ${limit}`,
-        [id],
-      );
+      const { rows } = connection.query(`select id, ${COLUMNS} from arrivals where id > ? order by id limit ${limit}`, [
+        id,
+      ]);
       return rows.map(toArrived);
     },
     last: () => Number(one("select seq from sqlite_sequence where name = 'arrivals'") ?? 0),

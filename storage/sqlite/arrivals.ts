@@ -53,7 +53,10 @@ export function createArrivals({ appending, moving, db, isKnown, logger }: Arriv
     const present = new Set(rows.map(({ id }) => id));
     const wanted = arrived.filter(({ delivery }) => present.has(delivery.integrationId));
     if (wanted.length < arrived.length) {
-      logger.info({ count: arrived.length - wanted.length }, 'Deliveries of integrations that were deleted are dropped');
+      logger.info(
+        { count: arrived.length - wanted.length },
+        'Deliveries of integrations that were deleted are dropped',
+      );
     }
     const { true: repeated = [], false: fresh = [] } = Object.groupBy(wanted, ({ isRepetition }) =>
       isRepetition ? 'true' : 'false',

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../database.ts';
 import type { Delivery } from '../delivery.ts';
 import { createDoorbell } from '../doorbell.ts';
+import { syncFile } from '../durable-files.ts';
 import { readEpoch, readHead, takeSequence } from '../log-sequence.ts';
 import { migrate } from '../migrations/index.ts';
 import { StorageError } from '../storage-error.ts';
@@ -96,6 +97,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const isKnown = (key: Uint8Array): boolean =>
     reading.query('select 1 from dedupe where key = ?', [key]).rows.length > 0;
   const front = await openFront({ file, db, thread, isKnown, logger });
+  // Names of new files, and the end of the journal that they were made with.
+  if (isFirst) await syncFile(file);
   logger.info({ engine: 'sqlite', file, durability: 'fsync' }, 'Database opened');
 
   let closing: Promise<void> | undefined;

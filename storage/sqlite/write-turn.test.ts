@@ -42,7 +42,7 @@ describe('the turn at writing', () => {
     await worker.acquire();
     const waiting = main.acquire();
     forgetThread(memory, 1);
-    await waiting;
+    await expect(waiting).resolves.toBeUndefined();
     main.release();
   });
 
@@ -51,7 +51,9 @@ describe('the turn at writing', () => {
     await main.acquire();
     forgetThread(memory, 1);
     const waiting = worker.acquire().then(() => 'worker');
-    expect(await Promise.race([waiting, new Promise((resolve) => setImmediate(() => resolve('nobody')))])).toBe('nobody');
+    expect(await Promise.race([waiting, new Promise((resolve) => setImmediate(() => resolve('nobody')))])).toBe(
+      'nobody',
+    );
     main.release();
     await waiting;
   });

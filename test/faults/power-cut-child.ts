@@ -7,6 +7,7 @@ import { createIntake } from '../../pipeline/intake/intake.ts';
 import { createProcessor } from '../../pipeline/process/processor.ts';
 import { acme, quiet, testVault } from '../../pipeline/testing.ts';
 import { openDatabase } from '../../storage/open-database.ts';
+import { createTurnMemory } from '../../storage/sqlite/write-turn.ts';
 
 const [, , url = '', durability = ''] = process.argv;
 if (durability === 'normal') {
@@ -17,10 +18,15 @@ if (durability === 'normal') {
     exec.call(this, sql.replaceAll('synchronous=full', 'synchronous=normal'));
   };
 }
-const db = await openDatabase({ url, logger: quiet });
+// As in the product: one handle stores what arrives, another one moves and processes it.
+const memory = createTurnMemory();
+const db = await openDatabase({ url, logger: quiet, thread: { memory, number: 0 } });
+const processing = await openDatabase({ url, logger: quiet, thread: { memory, number: 1 } });
+db.doorbell.on('inbox', () => processing.doorbell.ring('inbox'));
+processing.doorbell.on('log', () => db.doorbell.ring('log'));
 const inbox = createInboxWriter({ db, logger: quiet });
 const intake = createIntake({ db, vault: testVault, inbox, logger: quiet });
-createProcessor({ db, vendors: [acme], logger: quiet }).start();
+createProcessor({ db: processing, vendors: [acme], logger: quiet }).start();
 const server = createServer((req, res) => {
   void intake.handle(req, res, (req.url ?? '').split('/').at(-1) ?? '');
 });

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { acmeBody, quiet, seed, signed } from '../../pipeline/testing.ts';
 import { openDatabase } from '../../storage/open-database.ts';
+import { arrivalsFileOf } from '../../storage/sqlite/arrivals-file.ts';
+import { createTurnMemory } from '../../storage/sqlite/write-turn.ts';
 import { findStrace, HOW_TO_INSTALL_STRACE } from '../setup/strace.ts';
 import { DurableImage } from './durable-image.ts';
 import { createRandom } from './random.ts';
@@ -43,10 +45,10 @@ async function runTraced(durability: 'full' | 'normal'): Promise<Run> {
   const directory = join(folder, durability);
   mkdirSync(directory);
   const file = join(directory, 'store.db');
-  const db = await openDatabase({ url: `sqlite:${file}`, logger: quiet });
+  const db = await openDatabase({ url: `sqlite:${file}`, logger: quiet, thread: { memory: createTurnMemory(), number: 0 } });
   await seed(db);
   await db.close();
-  const before = new Map([[file, readFileSync(file)]]);
+  const before = new Map([file, arrivalsFileOf(file)].map((path) => [path, readFileSync(path)]));
 
   const trace = join(directory, 'trace');
   const script = fileURLToPath(new URL('./power-cut-child.ts', import.meta.url));
@@ -121,7 +123,7 @@ function cutPower({ before, steps }: Run, random: () => number): Cut[] {
 async function lostIn({ acknowledged, files }: Cut, directory: string): Promise<string[]> {
   mkdirSync(directory, { recursive: true });
   for (const [path, bytes] of files) {
-    if (/\.db(-wal|-journal)?$/.test(path)) writeFileSync(join(directory, basename(path)), bytes);
+    if (/\.db(-arrivals)?(-wal|-journal)?$/.test(path)) writeFileSync(join(directory, basename(path)), bytes);
   }
   const file = join(directory, 'store.db');
   const db = await openDatabase({ url: `sqlite:${file}`, logger: quiet });
@@ -146,8 +148,9 @@ async function lostIn({ acknowledged, files }: Cut, directory: string): Promise<
 function answeredTooEarly({ steps }: Run): string[] {
   const all = new Set(steps.flatMap(acknowledgedBy));
   const prefixes = [...new Set([...all].map((key) => key.slice(0, 8)))].map((text) => Buffer.from(text, 'hex'));
-  /** By key: written, or on the disk. */
-  const written = new Map<string, 'written' | 'synced'>();
+  /** By key: the files in which it was written and may be lost; none when it is on the disk. */
+  const written = new Map<string, Set<string>>();
+  const synced = new Set<string>();
   const early: string[] = [];
   for (const step of steps) {
     const { call, phase } = step;
@@ -155,13 +158,17 @@ function answeredTooEarly({ steps }: Run): string[] {
       for (const prefix of prefixes) {
         for (let at = call.bytes.indexOf(prefix); at !== -1; at = call.bytes.indexOf(prefix, at + 1)) {
           const key = call.bytes.toString('hex', at, at + KEY_BYTES);
-          if (all.has(key) && !written.has(key)) written.set(key, 'written');
+          if (all.has(key) && !synced.has(key)) written.set(key, (written.get(key) ?? new Set()).add(call.path));
         }
       }
     } else if (call.kind === 'sync' && call.path.endsWith('-wal') && phase === 'end') {
-      for (const key of written.keys()) written.set(key, 'synced');
+      for (const [key, paths] of written) {
+        if (!paths.has(call.path)) continue;
+        written.delete(key);
+        synced.add(key);
+      }
     }
-    early.push(...acknowledgedBy(step).filter((key) => written.get(key) !== 'synced'));
+    early.push(...acknowledgedBy(step).filter((key) => !synced.has(key)));
   }
   return early;
 }
