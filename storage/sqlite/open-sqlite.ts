@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../database.ts';
 import type { Delivery } from '../delivery.ts';
 import { createDoorbell } from '../doorbell.ts';
-import { syncFile } from '../durable-files.ts';
+import { syncName } from '../durable-files.ts';
 import { readEpoch, readHead, takeSequence } from '../log-sequence.ts';
 import { migrate } from '../migrations/index.ts';
 import { StorageError } from '../storage-error.ts';
@@ -50,7 +50,8 @@ export interface SqliteOptions {
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const { file, logger, transactions: limits, checkMaxBytes = Number.POSITIVE_INFINITY, thread } = options;
   const isFirst = thread === undefined || thread.number === 0;
-  makeWritable(file);
+  // Before any connection of this process: to close the file beside one would drop its locks.
+  if (isFirst) makeWritable(file);
   const writing = openConnection(file);
   const writer = new Kysely<Tables>({ dialect: sqliteDialect(writing, 'writer', turnOf(thread)) });
   try {
@@ -98,7 +99,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     reading.query('select 1 from dedupe where key = ?', [key]).rows.length > 0;
   const front = await openFront({ file, db, thread, isKnown, logger });
   // Names of new files, and the end of the journal that they were made with.
-  if (isFirst) await syncFile(file);
+  if (isFirst) await syncName(file);
   logger.info({ engine: 'sqlite', file, durability: 'fsync' }, 'Database opened');
 
   let closing: Promise<void> | undefined;
@@ -133,8 +134,8 @@ interface FrontDeps {
 async function openFront({ file: database, db, thread, isKnown, logger }: FrontDeps) {
   const file = arrivalsFileOf(database);
   if (thread === undefined && !existsSync(file)) return null;
-  makeWritable(file);
   const isAppending = thread?.number === 0;
+  if (isAppending) makeWritable(file);
   const arrivalsFile = await openArrivalsFile(file, isAppending ? 'full' : 'relaxed');
   const arrivals = createArrivals({
     appending: isAppending ? arrivalsFile : null,

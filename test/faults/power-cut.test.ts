@@ -45,7 +45,11 @@ async function runTraced(durability: 'full' | 'normal'): Promise<Run> {
   const directory = join(folder, durability);
   mkdirSync(directory);
   const file = join(directory, 'store.db');
-  const db = await openDatabase({ url: `sqlite:${file}`, logger: quiet, thread: { memory: createTurnMemory(), number: 0 } });
+  const db = await openDatabase({
+    url: `sqlite:${file}`,
+    logger: quiet,
+    thread: { memory: createTurnMemory(), number: 0 },
+  });
   await seed(db);
   await db.close();
   const before = new Map([file, arrivalsFileOf(file)].map((path) => [path, readFileSync(path)]));
