@@ -4,12 +4,12 @@ import { arrivalsFileOf } from '../storage/sqlite/arrivals-file.ts';
 
 export interface StoreCounts {
   /** Deliveries that are acknowledged and not yet processed. */
-  pending(): number;
+  readonly pending: () => number;
   /** Deliveries that were kept, processed or not. */
-  stored(): number;
-  unusable(): number;
+  readonly stored: () => number;
+  readonly unusable: () => number;
   /** Events that were made of deliveries. */
-  events(): number;
+  readonly events: () => number;
   close(): void;
 }
 
