@@ -72,6 +72,7 @@ export async function benchSoak(minutes: number): Promise<PartResult> {
     }
     const result = await loading;
     const events = (await clients.call('received', null as never)) / SUBSCRIBERS;
+    const lagSeconds = await rig.metric('convergraph_inbox_lag_seconds');
     const lengthMs = minutes * 60_000;
     const half = growth(samples, lengthMs / 2);
     const warmedUp = growth(samples, Math.min(WARM_UP_MS, lengthMs * WARM_UP_SHARE));
@@ -95,6 +96,7 @@ export async function benchSoak(minutes: number): Promise<PartResult> {
           value: [sent, accepted, deferred, events].map(count).join(', '),
           target: { text: 'none refused otherwise', isMet: sent === accepted + deferred },
         },
+        { what: 'age of the oldest delivery that was no event yet at the end', value: `${lagSeconds.toFixed(1)} s` },
         { what: 'subscribers cut off because they took nothing', value: count(cut) },
       ],
       notes: [
