@@ -1,4 +1,5 @@
-import type { Tx } from '../../storage/database.ts';
+import { sql } from 'kysely';
+import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
 import { inChunks } from '../process/chunks.ts';
 import type { IncidentRow } from './incidents.ts';
@@ -84,6 +85,36 @@ export async function readFamily(tx: Tx, ids: readonly string[]): Promise<Family
     above = await read('id', [...missing]);
   }
   return { rows, members: new Map([...rows.values()].map((row) => [row.id, memberOf(row)])), scope };
+}
+
+/**
+ * Whether there is anything that these devices' failures could follow from, or that could follow from them: a device above
+ * or behind one of them, an explanation that one has, or an open incident of one, its site or the integration. Most
+ * changes have none, and are done with after this.
+ */
+export async function hasFamily(
+  tx: Tx,
+  engine: Database['engine'],
+  integrationId: string,
+  ids: readonly string[],
+): Promise<boolean> {
+  const list = JSON.stringify(ids);
+  const wanted =
+    engine === 'sqlite'
+      ? sql`json_each(${list}) as wanted`
+      : sql`json_array_elements_text(cast(${list} as json)) as wanted (value)`;
+  const { rows } = await sql<{ found: number }>`
+    select 1 as found from incidents where root_id = ${integrationId} and closed_at is null
+    union all
+    select 1 from ${wanted} cross join devices where devices.parent_id = wanted.value
+      and devices.removed_at is null
+    union all
+    select 1 from ${wanted} cross join devices where devices.id = wanted.value
+      and devices.removed_at is null and (devices.parent_id is not null or devices.suppressed_by is not null
+        or devices.incident_id is not null or exists (select 1 from incidents
+          where incidents.root_id in (devices.id, devices.site_id) and incidents.closed_at is null))
+    limit 1`.execute(tx);
+  return rows.length > 0;
 }
 
 /** The incidents that can matter to a family: those it is in, the open ones around it, and those that ended lately. */

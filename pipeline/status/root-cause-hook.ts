@@ -13,7 +13,7 @@ import {
   type WriterSource,
 } from './incidents.ts';
 import { type Conclusions, concludeRootCauses, EXPLAINED_WITHIN_MS, type Explanation } from './root-cause.ts';
-import { type Family, type FamilyRow, readFamily, readIncidents } from './root-cause-family.ts';
+import { type Family, type FamilyRow, hasFamily, readFamily, readIncidents } from './root-cause-family.ts';
 import type { StatusTransition, TransitionHook } from './transitions.ts';
 
 /** What was settled, and what is to be said about it. */
@@ -143,8 +143,12 @@ export async function explainDevices(tx: Tx, changes: ReadonlyMap<string, Explan
 
 /** The hook of the event writer: failures that others explain are marked in the transaction that writes them. */
 export function createRootCauseHook(writer: WriterSource): TransitionHook {
-  return async (_: Database, tx, integration, transitions) => {
+  return async ({ engine }: Database, tx, integration, transitions) => {
     const ids = [...new Set(transitions.map(({ deviceId }) => deviceId))];
+    if (!(await hasFamily(tx, engine, integration.id, ids))) {
+      for (const { after, row } of transitions) if (after !== 'ONLINE') markUnexplained(row);
+      return;
+    }
     const now = Math.max(...transitions.map(({ row }) => row.received_at));
     const settled = await settleRootCauses(tx, integration, ids, now);
     for (const { deviceId, after, row } of transitions) {
@@ -160,6 +164,12 @@ export function createRootCauseHook(writer: WriterSource): TransitionHook {
     const others = settled.released.filter((id) => !changed.has(id));
     if (others.length > 0) await writer().tellStillDown(tx, integration, others, now);
   };
+}
+
+/** What was known when the event came in may have been of an incident that is over. */
+function markUnexplained(row: StatusTransition['row']): void {
+  row.suppressed = 0;
+  row.incident_id = null;
 }
 
 /** Nobody was told that it failed, so nobody needs to be told that it is back. */

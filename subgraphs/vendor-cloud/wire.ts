@@ -15,8 +15,10 @@ import {
 import { Id } from '../../schema/contract/fields.ts';
 import type { Dialect } from './dialect.ts';
 
-/** A vendor's record before it is read. */
-export const RawRecord = z.record(z.string(), z.unknown());
+/** A vendor's record before it is read. Looked at and not copied: a record schema makes another one, name by name. */
+export const RawRecord = z.custom<Record<string, unknown>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+);
 export type RawRecord = z.infer<typeof RawRecord>;
 
 /** A record as we read it, and as the vendor sent it. */

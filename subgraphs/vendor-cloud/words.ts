@@ -6,8 +6,22 @@
  */
 import type { DeviceCapability, DeviceState, DeviceType, Severity, StatusReason } from '../../schema/words.ts';
 
+/** Words that were folded before: a platform says the same few, several times in each event. */
+const folded = new Map<string, string>();
+/** More than a platform's vocabulary; one that makes words up has them folded each time. */
+const MAX_FOLDED = 1_000;
+const MAX_FOLDED_LENGTH = 100;
+
 /** Words differ in case and in what joins their parts: `Access Control`, `access-control`. */
 export function foldWord(word: string): string {
+  const known = folded.get(word);
+  if (known !== undefined) return known;
+  const result = fold(word);
+  if (folded.size < MAX_FOLDED && word.length <= MAX_FOLDED_LENGTH) folded.set(word, result);
+  return result;
+}
+
+function fold(word: string): string {
   return word
     .replaceAll(/([a-z0-9])([A-Z])/g, '$1_$2')
     .toLowerCase()
