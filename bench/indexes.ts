@@ -8,7 +8,7 @@ import { startChild } from './child.ts';
 import { fillLog } from './history.ts';
 import type { HttpLoadCalls } from './http-load-child.ts';
 import type { IntakeCalls } from './intake-child.ts';
-import { median } from './measure.ts';
+import { median, roundsOf } from './measure.ts';
 import { listedBy, widePlatform } from './memory-platform.ts';
 import type { ProcessCalls } from './process-child.ts';
 import type { ProductCalls } from './product-child.ts';
@@ -71,6 +71,8 @@ export async function benchIndexes(): Promise<PartResult> {
       const db = new DatabaseSync(file(copy));
       names = historyIndexes(db);
       if (!withIndexes) for (const name of names) db.exec(`drop index "${name}"`);
+      // Both without free pages, and nothing left to write.
+      db.exec('vacuum; pragma wal_checkpoint(truncate)');
       const logged = (): number => Number(Object(db.prepare('select count(*) as n from events').get()).n);
       const before = logged();
       const worker = startChild<ProcessCalls>('process-child.ts', 0);
@@ -84,9 +86,8 @@ export async function benchIndexes(): Promise<PartResult> {
       return (DELIVERIES / cpuMs) * 1_000;
     };
     const rates: { with: number[]; without: number[] } = { with: [], without: [] };
-    for (let round = 0; round < ROUNDS; round++) {
-      rates.with.push(await drain(true));
-      rates.without.push(await drain(false));
+    for (const withIndexes of roundsOf([true, false], ROUNDS)) {
+      (withIndexes ? rates.with : rates.without).push(await drain(withIndexes));
     }
     const [withThem, without] = [median(rates.with), median(rates.without)];
     return {
