@@ -17,7 +17,6 @@ import { createDeadLetters } from './pipeline/dead-letters/dead-letters.ts';
 import { createInboxWriter } from './pipeline/inbox/inbox-writer.ts';
 import { createIntake } from './pipeline/intake/intake.ts';
 import { systemClock } from './pipeline/integrations/clock.ts';
-import { createHourlyReport } from './pipeline/integrations/hourly-report.ts';
 import { createQuotas } from './pipeline/integrations/quota.ts';
 import { createIntegrationRuntime } from './pipeline/integrations/runtime.ts';
 import { createIntegrationService } from './pipeline/integrations/service.ts';
@@ -29,23 +28,16 @@ import { createOneTimeMedia } from './pipeline/media/one-time-media.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createProcessorThread } from './pipeline/process/processor-thread.ts';
 import { createRetention } from './pipeline/process/retention.ts';
-import { createDwellJob } from './pipeline/status/dwell.ts';
-import { createStatusKeeper, type StatusJob } from './pipeline/status/keeper.ts';
 import { createMaintenance } from './pipeline/status/maintenance.ts';
-import { createAliveJob } from './pipeline/status/outages.ts';
-import { createRootCauseJob } from './pipeline/status/root-cause-job.ts';
-import { createSilenceJob } from './pipeline/status/silence.ts';
 import { createSimulation } from './pipeline/simulation/simulate.ts';
 import { createLogTail } from './pipeline/stream/log-tail.ts';
 import { createSyncEngine } from './pipeline/sync/engine.ts';
 import { createSyncService } from './pipeline/sync/service.ts';
-import { createEventParts, PROCESSING_THREAD } from './processing.ts';
+import { createEventParts, createKeeper, PROCESSING_THREAD } from './processing.ts';
 import type { DeadLetterStage } from './schema/words.ts';
 import { createCursorCodec } from './storage/cursor.ts';
 import { countWaitingCustomEvents } from './storage/custom-events.ts';
-import { foldHealthDeltas } from './storage/health-counts.ts';
 import { findOldestPending } from './storage/inbox.ts';
-import { newId } from './storage/ids.ts';
 import { createLeases } from './storage/leases.ts';
 import { loadMasterKey } from './storage/master-key.ts';
 import { createOnSiteExport } from './storage/on-site-export.ts';
@@ -224,18 +216,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   parts.defer(() => workers.close());
 
   const maintenance = createMaintenance({ db, now, writer: () => events });
-  const statusJobs: readonly StatusJob[] = [
-    createDwellJob({ db, writer: events }),
-    maintenance.job,
-    // Before silence is judged: nobody was silent while we were away.
-    createAliveJob({ db }),
-    createSilenceJob({ db, writer: () => events }),
-    createRootCauseJob({ db, writer: () => events }),
-    { name: 'health counts', run: () => foldHealthDeltas(db) },
-    createHourlyReport({ db, logger, now: now() }),
-  ];
-  const keeper = createStatusKeeper({ jobs: statusJobs, leases, clock, logger, owner: newId('keeper') });
-  parts.defer(() => keeper.stop());
+  const keeper =
+    processingThread === undefined
+      ? createKeeper({ db, events, maintenanceJob: maintenance.job, leases, logger })
+      : null;
+  parts.defer(async () => keeper?.stop());
 
   const customEvents = createCustomEventDispatcher({ db, runtime, events, clock, logger });
   parts.defer(() => customEvents.stop());
@@ -308,7 +293,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   processor.start();
   workers.start();
   customEvents.start();
-  keeper.start();
+  keeper?.start();
   retention.start();
   logger.info(
     { url, engine: db.engine, durability: 'fsync', vendors: vendors.map(({ slug }) => slug) },

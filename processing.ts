@@ -4,13 +4,23 @@ import type { Vendor } from './adapter-kit/define-vendor.ts';
 import { createLogger } from './logger.ts';
 import { enqueueCustomEvents } from './pipeline/custom-events/enqueue.ts';
 import { systemClock } from './pipeline/integrations/clock.ts';
+import { createHourlyReport } from './pipeline/integrations/hourly-report.ts';
 import { createEventWriter, type EventWriter } from './pipeline/process/event-writer.ts';
 import { createProcessor } from './pipeline/process/processor.ts';
 import { createProcessingService } from './pipeline/process/serve-processing.ts';
 import { ProcessingThreadData } from './pipeline/process/thread-messages.ts';
+import { createDwellJob } from './pipeline/status/dwell.ts';
+import { createStatusKeeper, type StatusJob, type StatusKeeper } from './pipeline/status/keeper.ts';
+import { createMaintenance } from './pipeline/status/maintenance.ts';
+import { createAliveJob } from './pipeline/status/outages.ts';
 import { createRhythms, type Rhythms } from './pipeline/status/rhythms.ts';
 import { createRootCauseHook } from './pipeline/status/root-cause-hook.ts';
+import { createRootCauseJob } from './pipeline/status/root-cause-job.ts';
+import { createSilenceJob } from './pipeline/status/silence.ts';
 import type { Database } from './storage/database.ts';
+import { foldHealthDeltas } from './storage/health-counts.ts';
+import { newId } from './storage/ids.ts';
+import { createLeases, type Leases } from './storage/leases.ts';
 import { openDatabase } from './storage/open-database.ts';
 
 // How deliveries become events, wired in one place: the same whether it runs in the main thread or in one of its own.
@@ -48,7 +58,29 @@ export function createEventParts({ db, vendors, logger }: EventPartsDeps): Event
   return { rhythms, events };
 }
 
-/** Runs a processor in this thread, for whoever started it; ends when it is told to. */
+export interface KeeperDeps extends Pick<EventPartsDeps, 'db' | 'logger'> {
+  readonly events: EventWriter;
+  readonly leases: Leases;
+  /** Opens and closes the windows of planned work. */
+  readonly maintenanceJob: StatusJob;
+}
+
+/** What becomes due by time alone. */
+export function createKeeper({ db, logger, events, leases, maintenanceJob }: KeeperDeps): StatusKeeper {
+  const jobs: readonly StatusJob[] = [
+    createDwellJob({ db, writer: events }),
+    maintenanceJob,
+    // Before silence is judged: nobody was silent while we were away.
+    createAliveJob({ db }),
+    createSilenceJob({ db, writer: () => events }),
+    createRootCauseJob({ db, writer: () => events }),
+    { name: 'health counts', run: () => foldHealthDeltas(db) },
+    createHourlyReport({ db, logger, now: systemClock.now() }),
+  ];
+  return createStatusKeeper({ jobs, leases, clock: systemClock, logger, owner: newId('keeper') });
+}
+
+/** Makes events, and lets time pass for statuses, in this thread, for whoever started it; ends when it is told to. */
 export async function serveProcessing(vendors: readonly Vendor[]): Promise<void> {
   if (parentPort === null) throw new Error('this is to be run as a worker thread');
   const { databaseUrl, logLevel, turns } = ProcessingThreadData.parse(workerData);
@@ -60,8 +92,12 @@ export async function serveProcessing(vendors: readonly Vendor[]): Promise<void>
     maxConnections: MAX_CONNECTIONS,
   });
   const { rhythms, events } = createEventParts({ db, vendors, logger });
+  const maintenance = createMaintenance({ db, now: systemClock.now, writer: () => events });
+  const leases = createLeases({ db, now: systemClock.now });
+  const keeper = createKeeper({ db, events, maintenanceJob: maintenance.job, leases, logger });
   const service = createProcessingService(parentPort, {
     async close() {
+      await keeper.stop();
       await rhythms.stop();
       await db.close();
     },
@@ -77,5 +113,6 @@ export async function serveProcessing(vendors: readonly Vendor[]): Promise<void>
     onDevicesAdded: (integrationId) => service.devicesAdded(integrationId),
   });
   await rhythms.start();
+  keeper.start();
   service.serve(processor);
 }

@@ -12,8 +12,8 @@ import { toSqliteError } from './sqlite-error.ts';
 
 // What arrives is on disk here first: a file with one writer that matters, whose transactions are as long as its rows.
 
-/** Whoever moves deletes for less than this; beyond it we wait outside SQLite, which would stop the thread. */
-const BUSY_TIMEOUT_MS = 20;
+/** How often who finds the other one writing tries again: it drops some rows, which takes less than a millisecond. */
+const BUSY_RETRY_MS = 1;
 /** Deliveries that may wait to be moved: nobody moves any more when there are so many. */
 const MAX_WAITING = 200_000;
 
@@ -113,7 +113,7 @@ export async function openArrivalsFile(file: string, durability: 'full' | 'relax
       } finally {
         if (connection.isInTransaction) connection.exec('rollback');
       }
-    });
+    }, BUSY_RETRY_MS);
   }
 
   return {
@@ -164,7 +164,7 @@ export async function openArrivalsFile(file: string, durability: 'full' | 'relax
 
 function connect(file: string): SqliteConnection {
   try {
-    return new SqliteConnection(new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS }));
+    return new SqliteConnection(new DatabaseSync(file));
   } catch (error) {
     throw toSqliteError(error);
   }

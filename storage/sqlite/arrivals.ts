@@ -6,8 +6,8 @@ import { type Arrived, type ArrivalsFile } from './arrivals-file.ts';
 
 /** Deliveries in one transaction. */
 const PORTION = 500;
-/** Rows that were moved and may stay for a while, under load. */
-const MAX_KEPT = 2_000;
+/** Rows that were moved and may stay for a while, under load: to drop many at once would keep senders waiting. */
+const MAX_KEPT = 100;
 /** Portions before others have their turn. */
 const MAX_PORTIONS = 8;
 /** Of `meta`: up to which number of which file everything was moved. */

@@ -6,8 +6,11 @@ import { CheckpointReply, type CheckpointMode } from './checkpoint-message.ts';
 
 /** The log is started over at so many times the bound even when writers have to wait for all of it. */
 const FORCE_FACTOR = 8;
-/** How often pages of the write-ahead log move to the database, in milliseconds, while anybody writes. */
-const INTERVAL_MS = 200;
+/**
+ * How often pages of the write-ahead log move to the database, in milliseconds, while anybody writes. A page that is
+ * written again and again moves once in this time; each move is a sync that everybody's commits feel.
+ */
+const INTERVAL_MS = 2_000;
 /** PASSIVE never waits for anyone, so the log grows under load; above this we wait for a moment without readers. */
 const MAX_WAL_BYTES = 64 * 1024 * 1024;
 

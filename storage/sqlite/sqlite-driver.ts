@@ -117,9 +117,10 @@ export function asSession(connection: DatabaseConnection): SqliteSession {
 /**
  * Waits for other processes, and for the checkpointer, outside SQLite: its own busy timeout would stop the whole process.
  *
+ * @param everyMs how often it is tried
  * @throws StorageError `BUSY` after BUSY_TIMEOUT_MS
  */
-export async function retryWhileBusy<T>(attempt: () => T): Promise<T> {
+export async function retryWhileBusy<T>(attempt: () => T, everyMs = BUSY_RETRY_MS): Promise<T> {
   const giveUpAt = performance.now() + BUSY_TIMEOUT_MS;
   for (;;) {
     try {
@@ -128,7 +129,7 @@ export async function retryWhileBusy<T>(attempt: () => T): Promise<T> {
       const isBusy = error instanceof StorageError && error.code === 'BUSY';
       if (!isBusy || performance.now() >= giveUpAt) throw error;
     }
-    await delay(BUSY_RETRY_MS);
+    await delay(everyMs);
   }
 }
 
