@@ -11,6 +11,8 @@ export interface OpenDatabaseOptions {
   readonly logger: Logger;
   /** SQLite only: a larger file is not searched for damage when it is opened. Default: every file is. */
   readonly checkMaxBytes?: number | undefined;
+  /** SQLite only: how often pages of the write-ahead log move to the database, in milliseconds; default 2,000. */
+  readonly checkpointMs?: number | undefined;
   /** PostgreSQL only: where the tables live; made when it is missing. Default: where the login's search path leads. */
   readonly schema?: string | undefined;
   /** PostgreSQL only: connections of this process at most, half of them for writing. Default 20. */
@@ -32,11 +34,12 @@ export async function openDatabase({
   url,
   logger,
   checkMaxBytes,
+  checkpointMs,
   thread,
   ...postgres
 }: OpenDatabaseOptions): Promise<Database> {
   if (url.startsWith(SQLITE_PREFIX) && url.length > SQLITE_PREFIX.length) {
-    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger, checkMaxBytes, thread });
+    return openSqlite({ file: url.slice(SQLITE_PREFIX.length), logger, checkMaxBytes, checkpointMs, thread });
   }
   if (/^postgres(ql)?:\/\//.test(url)) return openPostgres({ url, logger, ...postgres });
   throw new StorageError('BAD_DATABASE_URL', 'the database is neither sqlite:<file> nor postgres://…');

@@ -24,7 +24,7 @@ export interface CheckpointerOptions {
   readonly file: string;
   readonly logger: Logger;
   /** Default INTERVAL_MS. */
-  readonly intervalMs?: number;
+  readonly intervalMs?: number | undefined;
   /** Default MAX_WAL_BYTES. */
   readonly maxWalBytes?: number;
 }

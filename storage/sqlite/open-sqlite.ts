@@ -14,7 +14,7 @@ import type { Tables } from '../tables.ts';
 import { createTransactions, type TransactionsOptions } from '../transactions.ts';
 import { createArrivals } from './arrivals.ts';
 import { arrivalsFileOf, openArrivalsFile } from './arrivals-file.ts';
-import { createCheckpointer } from './checkpointer.ts';
+import { type Checkpointer, createCheckpointer } from './checkpointer.ts';
 import { bulkInsertIntoSqlite } from './sqlite-bulk-insert.ts';
 import { SqliteConnection } from './sqlite-connection.ts';
 import { sqliteDialect } from './sqlite-dialect.ts';
@@ -35,6 +35,8 @@ export interface SqliteOptions {
   readonly logger: Logger;
   /** A larger file is not searched for damage. Default: every file is. */
   readonly checkMaxBytes?: number | undefined;
+  /** How often pages of the log move to the database, in milliseconds. */
+  readonly checkpointMs?: number | undefined;
   readonly transactions?: Omit<TransactionsOptions, 'slots'>;
   /** Where several threads of this process write to the file: this one's part. Default: it writes alone. */
   readonly thread?: WritingThread | undefined;
@@ -49,6 +51,8 @@ export interface SqliteOptions {
  */
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const { file, logger, transactions: limits, checkMaxBytes = Number.POSITIVE_INFINITY, thread } = options;
+  const createOwnCheckpointer = (path: string) =>
+    createCheckpointer({ file: path, logger, intervalMs: options.checkpointMs });
   const isFirst = thread === undefined || thread.number === 0;
   // Before any connection of this process: to close the file beside one would drop its locks.
   if (isFirst) makeWritable(file);
@@ -74,7 +78,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   tune(reading);
   const read = new Kysely<Tables>({ dialect: sqliteDialect(reading, 'reader') });
   const epoch = await readEpoch(writer, read);
-  const checkpointer = isFirst ? createCheckpointer({ file, logger }) : null;
+  const checkpointer = isFirst ? createOwnCheckpointer(file) : null;
   const transactions = createTransactions(writer, { ...limits, slots: 1 });
   const doorbell = createDoorbell(logger);
   // Other threads ring behind what they commit.
@@ -97,7 +101,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   };
   const isKnown = (key: Uint8Array): boolean =>
     reading.query('select 1 from dedupe where key = ?', [key]).rows.length > 0;
-  const front = await openFront({ file, db, thread, isKnown, logger });
+  const front = await openFront({ file, db, thread, isKnown, logger, createCheckpointer: createOwnCheckpointer });
   // Names of new files, and the end of the journal that they were made with.
   if (isFirst) await syncName(file);
   logger.info({ engine: 'sqlite', file, durability: 'fsync' }, 'Database opened');
@@ -128,10 +132,11 @@ interface FrontDeps {
   readonly thread: WritingThread | undefined;
   readonly isKnown: (key: Uint8Array) => boolean;
   readonly logger: Logger;
+  readonly createCheckpointer: (file: string) => Checkpointer;
 }
 
 /** The file in front of the inbox. Whoever writes alone needs none, and takes over what another start left in one. */
-async function openFront({ file: database, db, thread, isKnown, logger }: FrontDeps) {
+async function openFront({ file: database, db, thread, isKnown, logger, ...deps }: FrontDeps) {
   const file = arrivalsFileOf(database);
   if (thread === undefined && !existsSync(file)) return null;
   const isAppending = thread?.number === 0;
@@ -149,7 +154,7 @@ async function openFront({ file: database, db, thread, isKnown, logger }: FrontD
     arrivalsFile.close();
     return null;
   }
-  const checkpointer = isAppending ? createCheckpointer({ file, logger }) : null;
+  const checkpointer = isAppending ? deps.createCheckpointer(file) : null;
   return {
     arrivals: {
       ...arrivals,

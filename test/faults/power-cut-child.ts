@@ -20,7 +20,9 @@ if (durability === 'normal') {
 }
 // As in the product: one handle stores what arrives, another one moves and processes it.
 const memory = createTurnMemory();
-const db = await openDatabase({ url, logger: quiet, thread: { memory, number: 0 } });
+// Often enough for the power to be cut in the middle of it.
+const checkpointMs = 100;
+const db = await openDatabase({ url, logger: quiet, checkpointMs, thread: { memory, number: 0 } });
 const processing = await openDatabase({ url, logger: quiet, thread: { memory, number: 1 } });
 db.doorbell.on('inbox', () => processing.doorbell.ring('inbox'));
 processing.doorbell.on('log', () => db.doorbell.ring('log'));
