@@ -1,5 +1,6 @@
 import { CompiledQuery } from 'kysely';
 import type { Database, Tx } from '../../storage/database.ts';
+import { runManyOnSqlite } from '../../storage/sqlite/sqlite-run-many.ts';
 
 /** Rows of one statement. Statements of this size are kept prepared; longer texts would be compiled each time. */
 const ROWS_PER_STATEMENT = 50;
@@ -20,9 +21,15 @@ export interface BulkUpdate {
  */
 export async function bulkUpdateDevices(tx: Tx, engine: Database['engine'], update: BulkUpdate): Promise<void> {
   const sorted = update.rows.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1));
+  if (engine === 'sqlite') {
+    const set = update.columns.map(({ name }) => `"${name}" = ?`).join(', ');
+    const rows = sorted.map(([id, ...values]) => [...values, id]);
+    await runManyOnSqlite(tx, `update devices set ${set} where id = ?`, rows);
+    return;
+  }
   for (let from = 0; from < sorted.length; from += ROWS_PER_STATEMENT) {
     const rows = sorted.slice(from, from + ROWS_PER_STATEMENT);
-    await tx.executeQuery(CompiledQuery.raw(statement(engine, update.columns, rows.length), rows.flat()));
+    await tx.executeQuery(CompiledQuery.raw(statement(update.columns, rows.length), rows.flat()));
   }
 }
 
@@ -30,26 +37,26 @@ export async function bulkUpdateDevices(tx: Tx, engine: Database['engine'], upda
 const texts = new Map<string, string>();
 const MAX_TEXTS = 1_000;
 
-function statement(engine: Database['engine'], columns: BulkUpdate['columns'], rows: number): string {
-  const key = `${engine} ${rows} ${columns.map(({ name }) => name).join(' ')}`;
+function statement(columns: BulkUpdate['columns'], rows: number): string {
+  const key = `${rows} ${columns.map(({ name }) => name).join(' ')}`;
   let text = texts.get(key);
   if (text === undefined) {
-    text = makeStatement(engine, columns, rows);
+    text = makeStatement(columns, rows);
     if (texts.size < MAX_TEXTS) texts.set(key, text);
   }
   return text;
 }
 
-function makeStatement(engine: Database['engine'], columns: BulkUpdate['columns'], rows: number): string {
+/** For PostgreSQL, where each statement is a way over the network. */
+function makeStatement(columns: BulkUpdate['columns'], rows: number): string {
   const width = columns.length + 1;
-  const placeholder = (at: number): string => (engine === 'postgres' ? `$${at + 1}` : '?');
   // PostgreSQL takes the types of a list of values from its first row, and parameters have none of their own.
-  const typed = columns.map(({ type }, at) => `cast(${placeholder(at + 1)} as ${type})`);
+  const typed = columns.map(({ type }, at) => `cast($${at + 2} as ${type})`);
   const others = Array.from({ length: rows - 1 }, (_, row) => {
-    const first = (row + 1) * width;
-    return `(${Array.from({ length: width }, (__, at) => placeholder(first + at)).join(', ')})`;
+    const first = (row + 1) * width + 1;
+    return `(${Array.from({ length: width }, (__, at) => `$${first + at}`).join(', ')})`;
   });
-  const values = [`(cast(${placeholder(0)} as text), ${typed.join(', ')})`, ...others].join(', ');
+  const values = [`(cast($1 as text), ${typed.join(', ')})`, ...others].join(', ');
   const names = columns.map(({ name }) => `"${name}"`);
   return `with fresh ("fresh_id", ${names.join(', ')}) as (values ${values})
     update devices set ${names.map((name) => `${name} = fresh.${name}`).join(', ')}
