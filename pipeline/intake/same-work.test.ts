@@ -1,23 +1,15 @@
-import type * as Crypto from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { eachEngine } from '../../storage/testing.ts';
+import { macs } from '../fixtures/counted-macs.ts';
 import { createInboxWriter } from '../inbox/inbox-writer.ts';
 import { acmeBody, NOON, quiet, seed, signed, testVault } from '../testing.ts';
 import { createIntake } from './intake.ts';
 
-const macs = vi.hoisted(() => ({ made: 0 }));
-
-// Counted, not replaced: every MAC is still the real one.
-vi.mock('node:crypto', async (importOriginal) => {
-  const original = await importOriginal<typeof Crypto>();
-  const createHmac: typeof original.createHmac = (...args) => {
-    macs.made += 1;
-    return original.createHmac(...args);
-  };
-  return { ...original, createHmac };
-});
+vi.mock('node:crypto', async (importOriginal) =>
+  (await import('../fixtures/counted-macs.ts')).countMacs(importOriginal),
+);
 
 eachEngine('refusing at the edge', (open) => {
   it('takes one MAC until the answer is given, known or unknown; what is examined is examined afterwards', async () => {

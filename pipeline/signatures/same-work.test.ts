@@ -1,18 +1,10 @@
-import type * as Crypto from 'node:crypto';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { macs } from '../fixtures/counted-macs.ts';
 import { createVerifier, signingKey, strangerVerifier } from './verifier.ts';
 
-const macs = vi.hoisted(() => ({ made: 0 }));
-
-// Counted, not replaced: every MAC is still the real one.
-vi.mock('node:crypto', async (importOriginal) => {
-  const original = await importOriginal<typeof Crypto>();
-  const createHmac: typeof original.createHmac = (...args) => {
-    macs.made += 1;
-    return original.createHmac(...args);
-  };
-  return { ...original, createHmac };
-});
+vi.mock('node:crypto', async (importOriginal) =>
+  (await import('../fixtures/counted-macs.ts')).countMacs(importOriginal),
+);
 
 const BODY = Buffer.alloc(1_024, 'x');
 const NOW = 1_790_000_000_000;
