@@ -42,7 +42,10 @@ interface Measured {
 async function drainFor(ms: number, dir: string, pending: () => number) {
   const product = startChild<ProductCalls>('product-child.ts', 0);
   try {
+    const backlog = pending();
     await product.call('start', { dir, platforms: 'memory' });
+    // What starts, starts its thread too.
+    await until('the backlog is worked off', () => (pending() < backlog ? true : null));
     const [cpuBefore, waitingBefore, since] = [await product.cpuMs(), pending(), performance.now()];
     await wait(ms);
     const [cpuAfter, waitingAfter, now] = [await product.cpuMs(), pending(), performance.now()];
