@@ -22,6 +22,7 @@ import { foldHealthDeltas } from './storage/health-counts.ts';
 import { newId } from './storage/ids.ts';
 import { createLeases, type Leases } from './storage/leases.ts';
 import { openDatabase } from './storage/open-database.ts';
+import { giveWayToOtherThreads } from './storage/thread-priority.ts';
 
 // How deliveries become events, wired in one place: the same whether it runs in the main thread or in one of its own.
 
@@ -83,6 +84,7 @@ export function createKeeper({ db, logger, events, leases, maintenanceJob }: Kee
 /** Makes events, and lets time pass for statuses, in this thread, for whoever started it; ends when it is told to. */
 export async function serveProcessing(vendors: readonly Vendor[]): Promise<void> {
   if (parentPort === null) throw new Error('this is to be run as a worker thread');
+  giveWayToOtherThreads();
   const { databaseUrl, logLevel, turns } = ProcessingThreadData.parse(workerData);
   const logger = createLogger(logLevel);
   const db = await openDatabase({

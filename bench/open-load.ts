@@ -124,7 +124,8 @@ export async function runOpenLoad(
       const upTo = from + Math.floor((elapsedMs * phase.perSecond) / 1_000);
       for (; sent < upTo; sent++) {
         const dueAt = phaseAt + ((sent - from) / phase.perSecond) * 1_000;
-        const lane = idle.pop();
+        // Whoever waited longest: a connection that nobody uses is cut by the server.
+        const lane = idle.shift();
         if (lane === undefined) due.push(dueAt);
         else send(lane, dueAt);
       }

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 
-/**
- * `passive` copies what it can without waiting; `truncate` starts the log over when little is left to copy, for which
- * writers wait; `force` does it however much is left.
- */
-export const CheckpointMode = z.enum(['passive', 'truncate', 'force', 'stop']);
-export type CheckpointMode = z.infer<typeof CheckpointMode>;
+/** `copy` moves pages to the database and starts the log over when it is long; `stop` ends the thread. */
+export const CheckpointOrder = z.enum(['copy', 'stop']);
+export type CheckpointOrder = z.infer<typeof CheckpointOrder>;
 
 export const CheckpointReply = z.object({ ok: z.boolean(), reason: z.string().optional() });
 export type CheckpointReply = z.infer<typeof CheckpointReply>;
 
-export const CheckpointWorkerData = z.object({ file: z.string() });
+/** @see CheckpointerOptions */
+export const CheckpointWorkerData = z.object({ file: z.string(), maxWalBytes: z.int().positive() });
+export type CheckpointWorkerData = z.infer<typeof CheckpointWorkerData>;

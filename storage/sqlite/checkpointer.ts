@@ -1,18 +1,15 @@
 import { once } from 'node:events';
-import { statSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { CheckpointReply, type CheckpointMode } from './checkpoint-message.ts';
+import { type CheckpointOrder, CheckpointReply, type CheckpointWorkerData } from './checkpoint-message.ts';
 
-/** The log is started over at so many times the bound even when writers have to wait for all of it. */
-const FORCE_FACTOR = 8;
 /**
  * How often pages of the write-ahead log move to the database, in milliseconds, while anybody writes. A page that is
  * written again and again moves once in this time; each move is a sync that everybody's commits feel.
  */
-const INTERVAL_MS = 2_000;
-/** PASSIVE never waits for anyone, so the log grows under load; above this we wait for a moment without readers. */
-const MAX_WAL_BYTES = 64 * 1024 * 1024;
+const INTERVAL_MS = 1_000;
+/** What never waits for anyone lets the log grow under load; above this writers wait for a moment without readers. */
+const MAX_WAL_BYTES = 32 * 1024 * 1024;
 
 export interface Checkpointer {
   /** Something was committed. */
@@ -39,7 +36,9 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let isFailing = false;
 
   const start = (): Worker => {
-    const started = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), { workerData: { file } });
+    const started = new Worker(new URL('./checkpoint-worker.ts', import.meta.url), {
+      workerData: { file, maxWalBytes } satisfies CheckpointWorkerData,
+    });
     started.unref();
     started.on('message', (message: unknown) => {
       isBusy = false;
@@ -64,7 +63,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     isDirty = false;
     isBusy = true;
     worker ??= start();
-    worker.postMessage(modeFor(walBytes(file), maxWalBytes));
+    worker.postMessage('copy' satisfies CheckpointOrder);
   };
 
   const schedule = (): void => {
@@ -85,17 +84,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       // It keeps no process alive while it works, but a process that closes has to wait for its end.
       running.ref();
       const exited = once(running, 'exit');
-      running.postMessage('stop' satisfies CheckpointMode);
+      running.postMessage('stop' satisfies CheckpointOrder);
       await exited;
     },
   };
-}
-
-function modeFor(bytes: number, maxBytes: number): CheckpointMode {
-  if (bytes > maxBytes * FORCE_FACTOR) return 'force';
-  return bytes > maxBytes ? 'truncate' : 'passive';
-}
-
-function walBytes(file: string): number {
-  return statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0;
 }
