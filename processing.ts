@@ -31,7 +31,11 @@ export const PROCESSING_THREAD = 1;
 
 /** Nobody waits for this thread to be acknowledged: batches are as long as what a subscriber may wait allows. */
 const HOLD_MS = 25;
+/** Whoever is behind is late anyway, and catches up by longer batches. */
+const MAX_HOLD_MS = 100;
 const GATHER_MS = 4;
+/** A backlog is worked off in portions whose pages are written once. */
+const MAX_BATCH = 500;
 /** One for each integration that is processed at the same time, and as many for reading. */
 const MAX_CONNECTIONS = 8;
 
@@ -112,6 +116,8 @@ export async function serveProcessing(vendors: readonly Vendor[]): Promise<void>
     writer: events,
     gatherMs: GATHER_MS,
     holdMs: HOLD_MS,
+    maxHoldMs: MAX_HOLD_MS,
+    maxBatch: MAX_BATCH,
     onDevicesAdded: (integrationId) => service.devicesAdded(integrationId),
   });
   await rhythms.start();

@@ -13,7 +13,7 @@ const device = (id: string) => ({ __typename: 'Device', id });
 
 function world(answer: (ids: readonly string[]) => SubgraphResult) {
   const asked: string[][] = [];
-  const fetch = createBatchedFetch((_, variables) => {
+  const fetch = createBatchedFetch()((_, variables) => {
     const list = variables['representations'] as { id: string }[];
     asked.push(list.map(({ id }) => id));
     return Promise.resolve(list.map(({ id }) => id)).then(answer);
@@ -71,5 +71,25 @@ describe('batched fetch', () => {
     });
     const settled = await Promise.allSettled([failed.ask('a'), failed.ask('b')]);
     expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  });
+
+  it('lets one of several streams fetch for all that ask at the same time', async () => {
+    const asked: string[] = [];
+    const batched = createBatchedFetch();
+    const streamOf = (name: string) => {
+      const fetch = batched((_, variables) => {
+        const list = variables['representations'] as { id: string }[];
+        asked.push(`${name} ${list.map(({ id }) => id).join()}`);
+        return Promise.resolve({ data: { _entities: list.map(({ id }) => ({ name: id })) } });
+      });
+      return (id: string) => fetch(node, { representations: [device(id)] }, id);
+    };
+    const [first, second] = [streamOf('first'), streamOf('second')];
+    expect(await Promise.all([first('a'), second('b'), second('a')])).toEqual(
+      ['a', 'b', 'a'].map((name) => ({ data: { _entities: [{ name }] } })),
+    );
+    expect(asked).toEqual(['first a,b']);
+    await second('c');
+    expect(asked).toEqual(['first a,b', 'second c']);
   });
 });

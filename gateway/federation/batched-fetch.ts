@@ -7,6 +7,7 @@ import { copyOf, isTree, type Tree } from './tree.ts';
 // fetch, a replay of thousands of events costs a fetch for each few dozen of them.
 
 interface Waiter {
+  readonly fetch: PlanRun['fetch'];
   readonly variables: Tree;
   readonly shareKey: string;
   readonly resolve: (result: SubgraphResult) => void;
@@ -16,11 +17,14 @@ interface Waiter {
 /** Where the entities of one waiter stand in the common list, by batch. */
 type Indexes = ReadonlyMap<string, readonly number[]>;
 
+/** @param own how the run fetches alone; of those who ask together, one does it for all */
+export type BatchedFetch = (own: PlanRun['fetch']) => PlanRun['fetch'];
+
 /**
- * Lets runs of one plan share their fetches of entities; all of them must be of one stream, whose variables are equal.
- * What is asked for until the event loop has turned goes together.
+ * Lets runs of one plan share their fetches of entities; all of them must be of streams with equal access, and with equal
+ * variables as far as entities are concerned. What is asked for until the event loop has turned goes together.
  */
-export function createBatchedFetch(fetch: PlanRun['fetch']): PlanRun['fetch'] {
+export function createBatchedFetch(): BatchedFetch {
   const waiting = new Map<EntityFetch, Waiter[]>();
 
   function flush(node: EntityFetch): void {
@@ -29,11 +33,11 @@ export function createBatchedFetch(fetch: PlanRun['fetch']): PlanRun['fetch'] {
     const [first] = waiters;
     if (first === undefined) return;
     if (waiters.length === 1) {
-      fetch(node, first.variables, first.shareKey).then(first.resolve, first.reject);
+      first.fetch(node, first.variables, first.shareKey).then(first.resolve, first.reject);
       return;
     }
     const { variables, shareKey, indexes } = together(node, waiters);
-    fetch(node, variables, shareKey).then(
+    first.fetch(node, variables, shareKey).then(
       (result) => {
         const taken = new Set<string>();
         for (const [at, waiter] of waiters.entries()) {
@@ -46,10 +50,10 @@ export function createBatchedFetch(fetch: PlanRun['fetch']): PlanRun['fetch'] {
     );
   }
 
-  return (node, variables, shareKey) => {
+  return (fetch) => (node, variables, shareKey) => {
     if (node.node !== 'entities') return fetch(node, variables, shareKey);
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = { variables, shareKey, resolve, reject };
+      const waiter: Waiter = { fetch, variables, shareKey, resolve, reject };
       const others = waiting.get(node);
       if (others !== undefined) {
         others.push(waiter);

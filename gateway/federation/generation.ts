@@ -10,6 +10,7 @@ import {
   specifiedRules,
   validate,
 } from 'graphql';
+import { type BatchedFetch, createBatchedFetch } from './batched-fetch.ts';
 import type { PlanContext } from './compile-plan.ts';
 import { Lru } from './lru.ts';
 import { Operation } from './operation.ts';
@@ -26,6 +27,9 @@ import type { SubgraphTransport } from './transport.ts';
  * some 20 bytes for each, so this is about 100 MB at worst; a fleet's few hundred operations fit many times over.
  */
 const MAX_CACHED_TEXT = 4_000_000;
+
+/** Kinds of streams whose fetches go together; a stream of one that was forgotten fetches with its own kind from then on. */
+const MAX_BATCHED_FETCHES = 10_000;
 
 /** A document has at most so many tokens; the front door has a stricter limit, this one is for other callers. */
 const MAX_TOKENS = 10_000;
@@ -44,6 +48,8 @@ export class Generation implements PlanContext {
   readonly isSubType: IsSubType;
   /** What streams make of items that several of them are given. */
   readonly sharedItems: SharedItems<Made> = createSharedItems();
+  /** By what streams make of items. */
+  readonly #batchedFetches = new Lru<string, BatchedFetch>(MAX_BATCHED_FETCHES);
   readonly #prepared = new Lru<string, Operation | readonly GraphQLError[]>(MAX_CACHED_TEXT);
   readonly #texts = new WeakMap<DocumentNode, string>();
 
@@ -66,6 +72,15 @@ export class Generation implements PlanContext {
       const type = this.schema.getType(typeName);
       return isAbstractType(abstract) && isObjectType(type) && this.schema.isSubType(abstract, type);
     };
+  }
+
+  /** For streams that make the same of items, see StreamGroup: what they fetch at the same time is fetched together. */
+  batchedFetchOf(key: string): BatchedFetch {
+    const known = this.#batchedFetches.get(key);
+    if (known !== undefined) return known;
+    const made = createBatchedFetch();
+    this.#batchedFetches.set(key, made, 1);
+    return made;
   }
 
   /** The text that stands for a document in every cache. */

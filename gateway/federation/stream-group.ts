@@ -15,6 +15,7 @@ import { copyOf, isTree, type Tree } from './tree.ts';
 
 /** What an item needs from other subgraphs has so long to come; then the item goes without it, and says so. */
 const ITEM_DEADLINE_MS = 10_000;
+const NEVER = new AbortController().signal;
 
 /**
  * A source in this process may have many items ready and never wait. Sockets need their turn in between, or subscribers
@@ -328,11 +329,15 @@ export class StreamGroup {
     }
   }
 
-  /** Runs that are made at once ask together. Replaced with the binding that it is for. */
+  /** Runs that are made at once ask together, also those of other groups that make the same. Replaced with the binding. */
   #fetchFor(binding: Binding): PlanRun['fetch'] {
     if (this.#fetching?.binding === binding) return this.#fetching.fetch;
-    const fetch = createBatchedFetch((node, variables, shareKey) => {
-      const scope = new RequestScope(this.#closed.signal, ITEM_DEADLINE_MS);
+    const key = this.#itemKeyFor(binding);
+    // Others wait for what we fetch for them: it goes on when we have left.
+    const signal = key === null ? this.#closed.signal : NEVER;
+    const batched = key === null ? createBatchedFetch() : binding.generation.batchedFetchOf(key);
+    const fetch = batched((node, variables, shareKey) => {
+      const scope = new RequestScope(signal, ITEM_DEADLINE_MS);
       const run = this.#context.runOf(binding.generation, this.#request, scope, this.#variables, {});
       return run.fetch(node, variables, shareKey).finally(() => scope.close());
     });

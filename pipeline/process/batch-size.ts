@@ -1,5 +1,3 @@
-/** Deliveries in one transaction while nobody waits for its end: long enough to share its cost. */
-const MAX_BATCH = 200;
 /** Fewer would cost more for the transaction than for what is in it. */
 const MIN_BATCH = 10;
 /** For this long after an arrival the next one is expected. */
@@ -11,16 +9,25 @@ const NEWEST = 0.2;
 export interface BatchSize {
   /** Something came into the inbox. */
   arrived(at: number): void;
-  /** What a batch of so many took, in milliseconds. */
-  took(count: number, ms: number): void;
+  /** What a batch of so many took, in milliseconds, and whether it left some for the next one. */
+  took(count: number, ms: number, isBehind?: boolean): void;
   next(at: number): number;
 }
 
-/**
- * @param holdMs how long a batch may keep the one writer, and with it everybody who waits for it, while deliveries come
- * in; half of it is what a delivery then waits on average
- */
-export function createBatchSize(holdMs: number): BatchSize {
+export interface BatchSizeOptions {
+  /** Deliveries in one transaction while nobody waits for its end: long enough to share its cost. */
+  readonly max: number;
+  /**
+   * How long a batch may keep the one writer, and with it everybody who waits for it, while deliveries come in. Half of it
+   * is what a delivery then waits on average.
+   */
+  readonly holdMs: number;
+  /** The same while the batches are behind: longer ones do more in the same time. Default: as long as `holdMs`. */
+  readonly maxHoldMs?: number | undefined;
+}
+
+export function createBatchSize({ max, holdMs, maxHoldMs = holdMs }: BatchSizeOptions): BatchSize {
+  let hold = holdMs;
   let arrivedAt = Number.NEGATIVE_INFINITY;
   /** Per delivery, its share of the transaction included: in small batches it is larger, and they must not grow for that. */
   let costMs = holdMs / MIN_BATCH;
@@ -29,12 +36,13 @@ export function createBatchSize(holdMs: number): BatchSize {
     arrived(at) {
       arrivedAt = at;
     },
-    took(count, ms) {
+    took(count, ms, isBehind = false) {
+      hold = Math.min(Math.max(isBehind ? hold * 2 : hold / 2, holdMs), maxHoldMs);
       if (count > 0) costMs += NEWEST * (ms / count - costMs);
     },
     next(at) {
-      if (at - arrivedAt >= ARRIVING_MS) return MAX_BATCH;
-      return Math.max(MIN_BATCH, Math.min(MAX_BATCH, Math.round(holdMs / costMs)));
+      if (at - arrivedAt >= ARRIVING_MS) return max;
+      return Math.max(MIN_BATCH, Math.min(max, Math.round(hold / costMs)));
     },
   };
 }

@@ -20,6 +20,8 @@ const POLL_MS = 1_000;
  * nothing to wait for.
  */
 const GATHER_MS = 20;
+/** Deliveries of a batch while none come in. */
+const MAX_BATCH = 200;
 /** How long a batch keeps the one writer while deliveries come in: who is to be acknowledged waits for it. */
 const HOLD_MS = 8;
 /** How long a busy inbox may hold up the next batch: acknowledging goes first, but not for ever. */
@@ -37,8 +39,12 @@ export interface ProcessorDeps {
   readonly isIntakeBusy?: () => boolean;
   /** Pause after a batch that was not full, in milliseconds; default 20. */
   readonly gatherMs?: number | undefined;
+  /** Deliveries of a batch while none come in; default 200. */
+  readonly maxBatch?: number | undefined;
   /** How long a batch may take while deliveries come in, in milliseconds; default 8. */
   readonly holdMs?: number | undefined;
+  /** The same while deliveries come faster than they are processed; default as long. */
+  readonly maxHoldMs?: number | undefined;
   /** Called after a pushed inventory added devices; not to be waited for, as what it does may wait for us. */
   readonly onDevicesAdded?: (integrationId: string) => void;
 }
@@ -79,7 +85,11 @@ export function createProcessor(deps: ProcessorDeps): Processor {
   let looking: Promise<void> | null = null;
   let shouldLookAgain = false;
   let isFailing = false;
-  const size = createBatchSize(deps.holdMs ?? HOLD_MS);
+  const size = createBatchSize({
+    max: deps.maxBatch ?? MAX_BATCH,
+    holdMs: deps.holdMs ?? HOLD_MS,
+    maxHoldMs: deps.maxHoldMs,
+  });
   let stopListening = (): void => {};
   let timer: NodeJS.Timeout | null = null;
 
@@ -105,7 +115,7 @@ export function createProcessor(deps: ProcessorDeps): Processor {
       if (integration === undefined) return;
       const startedAt = performance.now();
       await processBatch(batchDeps, integration, rows);
-      size.took(rows.length, performance.now() - startedAt);
+      size.took(rows.length, performance.now() - startedAt, rows.length === limit);
       // It may have brought deliveries of others.
       if (db.arrivals !== null) look();
       await giveWay(rows.length < limit ? gatherMs : 0);
