@@ -110,6 +110,8 @@ describe('SQLite under faults', () => {
   });
 });
 
+const silent = pino({ level: 'silent' });
+
 describe('the checkpointer', () => {
   const fill = (second: DatabaseSync, megabytes: number) => {
     second.exec('create table if not exists filler (bytes blob); pragma wal_autocheckpoint=0');
@@ -120,22 +122,33 @@ describe('the checkpointer', () => {
   it('moves pages to the database from a thread of its own', async () => {
     const { file } = await open();
     const before = statSync(file).size;
-    const checkpointer = createCheckpointer({ file, logger: pino({ level: 'silent' }), intervalMs: 1 });
+    const checkpointer = createCheckpointer({ file, logger: silent, intervalMs: 1 });
     fill(openSecond(file), 3);
     checkpointer.wrote();
     await vi.waitFor(() => expect(statSync(file).size).toBeGreaterThan(before + 2_900_000));
     await checkpointer.close();
   });
 
-  it('starts the log over when it grew too long', async () => {
+  it('starts the log over when it grew too long, in the same file', async () => {
     const { file } = await open();
-    const checkpointer = createCheckpointer({
-      file,
-      logger: pino({ level: 'silent' }),
-      intervalMs: 1,
-      maxWalBytes: 1_000_000,
+    const second = openSecond(file);
+    fill(second, 3);
+    const before = statSync(`${file}-wal`).size;
+    const checkpointer = createCheckpointer({ file, logger: silent, intervalMs: 1, maxWalBytes: 1_000_000 });
+    checkpointer.wrote();
+    await vi.waitFor(() => {
+      second.exec('insert into filler values (zeroblob(10))');
+      expect(Number(second.prepare('pragma wal_checkpoint(passive)').get()?.['log'])).toBeLessThan(100);
     });
-    fill(openSecond(file), 3);
+    expect(statSync(`${file}-wal`).size).toBeLessThan(before + 100_000);
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(before - 100_000);
+    await checkpointer.close();
+  });
+
+  it('makes a log short again that grew out of all proportion', async () => {
+    const { file } = await open();
+    fill(openSecond(file), 6);
+    const checkpointer = createCheckpointer({ file, logger: silent, intervalMs: 1, maxWalBytes: 1_000_000 });
     checkpointer.wrote();
     await vi.waitFor(() => expect(statSync(`${file}-wal`).size).toBe(0));
     await checkpointer.close();
