@@ -3,7 +3,7 @@ import type { BaselineCalls } from './baseline-child.ts';
 import type { HttpLoadCalls } from './http-load-child.ts';
 import { median } from './measure.ts';
 import { memoryPlatforms } from './memory-platform.ts';
-import { startProductRig } from './product-rig.ts';
+import { REPORTED, startProductRig } from './product-rig.ts';
 import { count, type Figure, type PartResult } from './report.ts';
 import type { WsLoadCalls } from './ws-load-child.ts';
 
@@ -14,8 +14,8 @@ const DEVICES = 500;
 const DELIVERIES = 240_000;
 const ROUNDS = 3;
 
-const SUBSCRIPTION = `subscription Watch($org: ID!) {
-  events(filter: { orgId: $org }, heartbeatSeconds: 300) {
+const SUBSCRIPTION = `subscription Watch($org: ID!, $types: [String!]) {
+  events(filter: { orgId: $org, types: $types }, heartbeatSeconds: 300) {
     __typename
     ... on EventDelivered {
       cursor
@@ -84,7 +84,7 @@ export async function benchFanout(only: number | null): Promise<PartResult> {
     const barePort = await bare.call('sockets', null as never);
 
     const compare = async (clients: number): Promise<readonly Figure[]> => {
-      const variables = { org: rig.orgId };
+      const variables = { org: rig.orgId, types: REPORTED };
       await productClients.call('subscribe', { port, clients, token, query: SUBSCRIPTION, variables });
       await rig.subscribed(clients);
       await bareClients.call('listen', { port: barePort, clients });
