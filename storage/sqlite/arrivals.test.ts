@@ -1,13 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { backUp } from '../backup/backup.ts';
 import type { Database } from '../database.ts';
 import type { Delivery } from '../delivery.ts';
 import { integrationRow } from '../fixtures/directory-rows.ts';
 import { openDatabase } from '../open-database.ts';
+import { openReadOnly } from '../open-read-only.ts';
 import { StorageError } from '../storage-error.ts';
 import { createArrivals } from './arrivals.ts';
 import { type ArrivalsFile, arrivalsFileOf, hasArrivals, openArrivalsFile } from './arrivals-file.ts';
@@ -56,7 +58,7 @@ function delivery(name: string, changes: Partial<Delivery> = {}): Delivery {
   };
 }
 
-async function inbox(db: Database): Promise<string[]> {
+async function inbox(db: Pick<Database, 'read'>): Promise<string[]> {
   const rows = await db.read.selectFrom('inbox').select(['body', 'status', 'headers']).orderBy('id').execute();
   return rows.map(({ body, status, headers }) => `${status} ${headers} ${Buffer.from(body).toString()}`);
 }
@@ -156,6 +158,31 @@ describe('arrivals', () => {
     await again.arrivals?.append([delivery('c')]);
     await again.arrivals?.move();
     expect(await inbox(again)).toEqual(['a', 'b', 'c'].map(stored));
+  });
+
+  it('are part of a backup, and those that came after it are processed by the store that it is put back to', async () => {
+    const { main, worker } = await threads();
+    await main.arrivals?.append([delivery('a')]);
+    await worker.arrivals?.move();
+    await main.arrivals?.append([delivery('b'), delivery('b')]);
+    const copy = join(dir, 'backup.db');
+    await backUp({ source: file, target: copy });
+    const inCopy = openReadOnly(`sqlite:${copy}`);
+    expect(await inbox(inCopy)).toEqual(['a', 'b'].map(stored));
+    await inCopy.close();
+    await main.arrivals?.append([delivery('c')]);
+    for (const db of [worker, main]) await db.close();
+    open.length = 0;
+    for (const end of ['', '-wal', '-shm']) rmSync(`${file}${end}`, { force: true });
+    copyFileSync(copy, file);
+    expect(
+      readdirSync(dir)
+        .filter((name) => name.startsWith('backup'))
+        .toSorted(),
+    ).toEqual(['backup.db', 'backup.db.manifest.json']);
+    const restored = await opened();
+    expect(await inbox(restored)).toEqual(['a', 'b', 'c'].map(stored));
+    expect(await duplicates(restored)).toEqual([0, 1, 0, 1]);
   });
 
   it('go on with their numbers when all rows are gone', async () => {
