@@ -41,7 +41,8 @@ export type HistoryDevice = Pick<
 
 export type PlainSegment = Omit<StatusSegment, 'maintenance'>;
 
-interface SegmentRow {
+/** A segment as stored. Instants are milliseconds since the epoch, by the source's clock. */
+export interface SegmentRow {
   readonly device_id: string;
   readonly from_at: number;
   readonly to_at: number | null;

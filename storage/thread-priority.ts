@@ -1,6 +1,9 @@
 import { readlinkSync } from 'node:fs';
 import { setPriority } from 'node:os';
 
+/** About a fifth of a normal thread's share when all cores are busy. */
+const NICE = 7;
+
 /**
  * Lets this thread give way to the others of its process, where the system can tell threads apart (Linux): senders wait
  * for the main thread, nobody waits for this one. Elsewhere nothing happens.
@@ -13,6 +16,3 @@ export function giveWayToOtherThreads(): void {
     // It works all the same, and only a little later.
   }
 }
-
-/** About a fifth of a normal thread's share when all cores are busy. */
-const NICE = 7;

@@ -1,7 +1,7 @@
 import { DEVICE_STATES, type DeviceState, STATUS_REASONS, type StatusReason } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow } from '../../storage/rows.ts';
-import { bulkUpdateDevices } from '../sync/bulk-update.ts';
+import { bulkUpdateDevices } from '../../storage/bulk-update.ts';
 import type { DeviceStatus, Pending } from './machine.ts';
 
 /** The columns of a device that its status is kept in. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Database, Tx } from '../../storage/database.ts';
 import { bumpOrgRevision } from '../../storage/directory-store-write.ts';
 import { lockIntegration } from '../process/event-writer.ts';
-import { bulkUpdateDevices } from '../sync/bulk-update.ts';
+import { bulkUpdateDevices } from '../../storage/bulk-update.ts';
 import { parseEvidence } from './evidence.ts';
 
 // What came without an instant of its own, or with one that was put onto our clock, is of the instant that our clock said.

@@ -1,17 +1,9 @@
 import { type RawBuilder, sql } from 'kysely';
 import type { Database, Tx } from '../../storage/database.ts';
+import type { SegmentRow } from '../../storage/status-segments.ts';
 
 // What the fold reads of a device's past. Spans are one parameter, a JSON list: the statements are the same for any
 // number of devices, and stay prepared.
-
-/** A segment as stored. Instants are milliseconds since the epoch, by the source's clock. */
-export interface SegmentRow {
-  readonly device_id: string;
-  readonly from_at: number;
-  readonly to_at: number | null;
-  readonly state: string;
-  readonly reason: string | null;
-}
 
 /** A claim as the log has it. */
 export interface ClaimRow {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { STATUS_REASONS } from '../../schema/words.ts';
 import type { Database, Tx } from '../../storage/database.ts';
+import type { SegmentRow } from '../../storage/status-segments.ts';
 import { knownReason, knownState } from './device-row.ts';
 import type { Evidence } from './evidence.ts';
 import {
@@ -16,7 +17,7 @@ import {
   unclaimed,
 } from './machine.ts';
 import { differences, type SegmentChanges, segmentsOf } from './segments.ts';
-import { type ClaimRow, readClaims, readSegments, type SegmentRow, type Stretch } from './timeline-rows.ts';
+import { type ClaimRow, readClaims, readSegments, type Stretch } from './timeline-rows.ts';
 import type { Past } from './track.ts';
 
 // Where a claim belongs further back, the fold goes back behind it: to a state that is in the segments, and from there

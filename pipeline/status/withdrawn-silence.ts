@@ -1,4 +1,5 @@
 import type { Database, Tx } from '../../storage/database.ts';
+import type { SegmentRow } from '../../storage/status-segments.ts';
 import { inChunks } from '../process/chunks.ts';
 import type { SilenceLimits } from '../process/device-states.ts';
 import type { KnownDevice } from '../process/resolve.ts';
@@ -21,14 +22,6 @@ export interface Said {
   readonly isLifeSign: boolean;
   /** It was known to be down: nobody waits for what is. */
   readonly isDown: boolean;
-}
-
-interface SegmentRow {
-  readonly device_id: string;
-  readonly from_at: number;
-  readonly to_at: number | null;
-  readonly state: string;
-  readonly reason: string | null;
 }
 
 /** The verdict is the last word on the device. */

@@ -3,7 +3,7 @@ import type { PositionDraft } from '../../adapter-kit/model.ts';
 import type { Database, Tx } from '../../storage/database.ts';
 import type { DeviceRow, IntegrationRow } from '../../storage/rows.ts';
 import type { DevicesTable } from '../../storage/tables.ts';
-import { bulkUpdateDevices, type ColumnType } from './bulk-update.ts';
+import { bulkUpdateDevices, type ColumnType } from '../../storage/bulk-update.ts';
 import { type DeviceRecord, searchTextOf } from './device-record.ts';
 
 /** A listed device with the place that our bindings give it. */

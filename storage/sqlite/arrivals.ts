@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Database, Tx } from '../database.ts';
 import type { Arrivals } from '../delivery.ts';
 import { countRepetitions, insertDeliveries } from '../inbox.ts';
-import { type Arrived, type ArrivalsFile } from './arrivals-file.ts';
+import type { Arrived, ArrivalsFile } from './arrivals-file.ts';
 
 /** Deliveries in one transaction. */
 const PORTION = 500;
@@ -17,7 +17,7 @@ export interface ArrivalsDeps {
   /** Written to durably. Null in a thread that only moves. */
   readonly appending: ArrivalsFile | null;
   readonly moving: ArrivalsFile;
-  readonly db: Omit<Database, 'arrivals'>;
+  readonly db: Pick<Database, 'engine' | 'write' | 'bulkInsert'>;
   /** Whether the inbox remembers the delivery of this key: asked synchronously, of what is committed now. */
   readonly isKnown: (key: Uint8Array) => boolean;
   readonly logger: Logger;

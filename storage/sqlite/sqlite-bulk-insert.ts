@@ -1,6 +1,6 @@
 import type { BulkInsert, Tx } from '../database.ts';
 import { insertHead } from '../insert-head.ts';
-import { asSession } from './sqlite-driver.ts';
+import { runManyOnSqlite } from './sqlite-run-many.ts';
 
 /**
  * Not the default, `or abort`: that undoes one statement alone, and where triggers run it keeps copies of every page that
@@ -10,14 +10,9 @@ const VERB = 'insert or fail';
 
 /** One prepared statement, run once per row: nothing is compiled again and no text grows with the rows. */
 export async function bulkInsertIntoSqlite(tx: Tx, insert: BulkInsert): Promise<readonly boolean[]> {
-  if (insert.rows.length === 0) return [];
   const values = insert.columns.map(() => '?').join(', ');
   // Not `or ignore`: that would swallow a missing value as well.
   const conflict = insert.onConflictDoNothing === true ? ' on conflict do nothing' : '';
   const text = `${insertHead(insert, VERB)} values (${values})${conflict}`;
-  return tx
-    .getExecutor()
-    .provideConnection(async (session) =>
-      asSession(session).step((connection) => connection.runMany(text, insert.rows)),
-    );
+  return runManyOnSqlite(tx, text, insert.rows);
 }

@@ -1,6 +1,6 @@
 import { CompiledQuery } from 'kysely';
-import type { Database, Tx } from '../../storage/database.ts';
-import { runManyOnSqlite } from '../../storage/sqlite/sqlite-run-many.ts';
+import type { Database, Tx } from './database.ts';
+import { runManyOnSqlite } from './sqlite/sqlite-run-many.ts';
 
 /** Rows of one statement. Statements of this size are kept prepared; longer texts would be compiled each time. */
 const ROWS_PER_STATEMENT = 50;
